@@ -1,0 +1,1 @@
+"""Recipes for `nco fit`, one runnable YAML an experiment."""

@@ -1,0 +1,215 @@
+"""The parts that a routing environment is composed of: visits, constraints, an objective."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.envs.routes import Route, Violation
+
+
+@dataclass(frozen=True)
+class State:
+    """
+    Where R rollouts of each of B instances stand. A record: every step returns a new one.
+
+    Parameters
+    ----------
+    instance
+        The instances, ``[B]``; shared by all rollouts, never copied.
+    current
+        Node of the vehicle, ``[B, R]``; -1 before the first node of a tour without depot.
+    first
+        Node where the tour began, ``[B, R]``; -1 before it has.
+    visited
+        Nodes that are served, ``[B, R, N]`` bool.
+    parts
+        What each constraint keeps, ``[B, R, ...]`` by name.
+    """
+
+    instance: TensorDict
+    current: Tensor
+    first: Tensor
+    visited: Tensor
+    parts: dict[str, Tensor]
+
+    def select(self, index: Tensor) -> "State":
+        """The rollouts ``index [B, S]`` of each instance, as S rollouts (beam search, pruning)."""
+
+        def rows(value: Tensor) -> Tensor:
+            tail = value.shape[2:]
+            wide = index.view(*index.shape, *(1,) * len(tail)).expand(*index.shape, *tail)
+            return value.gather(1, wide)
+
+        return replace(
+            self,
+            current=rows(self.current),
+            first=rows(self.first),
+            visited=rows(self.visited),
+            parts={name: rows(value) for name, value in self.parts.items()},
+        )
+
+
+class Visits(ABC):
+    """
+    The shape of a solution: which nodes are visited, from where, and when it is complete.
+
+    Parameters
+    ----------
+    num_depots
+        Depots at the front of the node order.
+    num_context_nodes
+        Nodes whose embeddings tell a decoder where it stands (see `context_nodes`).
+    """
+
+    num_depots: int
+    num_context_nodes: int
+
+    @abstractmethod
+    def reset(self, instance: TensorDict, rollouts: int) -> State:
+        """The state before the first action, without the constraints' parts."""
+
+    @abstractmethod
+    def feasible(self, state: State) -> Tensor:
+        """Nodes that may come next as far as the visits are concerned, ``[B, R, N]`` bool."""
+
+    @abstractmethod
+    def step(self, state: State, action: Tensor) -> State:
+        """The state after moving to ``action [B, R]``, constraints' parts untouched."""
+
+    @abstractmethod
+    def done(self, state: State) -> Tensor:
+        """Which rollouts are complete, ``[B, R]`` bool."""
+
+    @abstractmethod
+    def max_steps(self, instance: TensorDict) -> int:
+        """A bound on the number of actions of any rollout."""
+
+    @abstractmethod
+    def context_nodes(self, state: State) -> Tensor:
+        """Nodes for the decoder's query, ``[B, R, num_context_nodes]``; -1 where there is none."""
+
+    @abstractmethod
+    def routes(self, actions: Sequence[int]) -> tuple[Route, ...]:
+        """The routes that a sequence of actions drives."""
+
+    @abstractmethod
+    def actions(self, routes: Sequence[Route]) -> list[int]:
+        """A sequence of actions that drives the routes: the inverse of `routes`."""
+
+    @abstractmethod
+    def legs(self, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Origins and targets of every leg driven, each ``[B, R, L]``.
+
+        Legs of no length (a finished rollout waiting at its depot) may be among them.
+        """
+
+    @abstractmethod
+    def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+        """What is wrong with the visits of finished routes: missing, repeated, unknown nodes."""
+
+
+class Constraint(ABC):
+    """
+    One rule; owns its part of the state, the mask, the features and the check.
+
+    `violations` judges finished routes with plain numbers and shares no code with `feasible`.
+    A part's names are its own: prefix them with the constraint's name if they could clash.
+    """
+
+    node_dim: int = 0
+    context_dim: int = 0
+
+    @abstractmethod
+    def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
+        """The constraint's own state, ``[B, R, ...]`` by name."""
+
+    @abstractmethod
+    def feasible(self, state: State) -> Tensor:
+        """Nodes that the rule allows next, bool, ``[B, R, N]`` (or broadcastable to it)."""
+
+    @abstractmethod
+    def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
+        """The own parts after moving from ``state`` to ``action [B, R]``."""
+
+    def node_features(self, instance: TensorDict) -> Tensor | None:
+        """Normalised features for the encoder, ``[B, N, node_dim]``."""
+        return None
+
+    def context(self, state: State) -> Tensor | None:
+        """Normalised features for the decoder, ``[B, R, context_dim]``."""
+        return None
+
+    @abstractmethod
+    def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+        """What is wrong with finished routes; ``instance`` has batch size 1."""
+
+    def impossible(self, instance: TensorDict) -> list[Violation]:
+        """Why no solution can exist, found before any solver starts; batch size 1."""
+        return []
+
+
+class Objective(ABC):
+    """What is minimised."""
+
+    @abstractmethod
+    def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
+        """Cost of complete rollouts ``actions [B, R, T]``, shape ``[B, R]``."""
+
+    @abstractmethod
+    def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
+        """Cost of finished routes of one instance (batch size 1), in double precision."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """
+    All that a policy's encoder sees of a batch of instances.
+
+    Parameters
+    ----------
+    nodes
+        ``[B, N, F]``: normalised coordinates (when there are any), then each constraint's features.
+    coords
+        Normalised coordinates ``[B, N, 2]`` in the unit square, or None.
+    distance
+        Distances ``[B, N, N]`` in the unit of ``coords`` where a matrix is given, or None: then
+        they are the Euclidean ones of ``coords``.
+    """
+
+    nodes: Tensor
+    coords: Tensor | None = None
+    distance: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """
+    All that a policy's decoder sees of the state of the rollouts.
+
+    Parameters
+    ----------
+    nodes
+        ``[B, R, K]`` node indices, -1 where there is none; the last one is the current node.
+    scalars
+        ``[B, R, C]`` normalised numbers of the constraints.
+    mask
+        ``[B, R, N]`` bool, True = may come next.
+    """
+
+    nodes: Tensor
+    scalars: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """The sizes from which a policy is built: see `Features` and `Context`."""
+
+    node_dim: int
+    context_dim: int
+    context_nodes: int
+    num_depots: int

@@ -1,0 +1,5 @@
+"""The rules of routing problems, one a file."""
+
+from nco.envs.constraints.capacity import Capacity
+
+__all__ = ["Capacity"]

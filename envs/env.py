@@ -1,0 +1,130 @@
+"""The routing environment: visits, constraints and an objective, composed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.envs.base import Constraint, Context, Features, FeatureSpec, Objective, State, Visits
+from nco.envs.features import coordinates
+from nco.envs.objectives import Distance
+from nco.envs.routes import Route, Violation
+
+
+class RoutingEnv:
+    """
+    A routing problem, batched over B instances and R rollouts of each.
+
+    Parameters
+    ----------
+    visits
+        The shape of a solution.
+    constraints
+        The rules that it obeys.
+    objective
+        What is minimised; the distance by default.
+    """
+
+    def __init__(
+        self,
+        visits: Visits,
+        constraints: Sequence[Constraint] = (),
+        objective: Objective | None = None,
+    ):
+        self.visits = visits
+        self.constraints = tuple(constraints)
+        self.objective = objective or Distance()
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """The sizes from which a policy for this environment is built."""
+        return FeatureSpec(
+            node_dim=2 + sum(rule.node_dim for rule in self.constraints),
+            context_dim=sum(rule.context_dim for rule in self.constraints),
+            context_nodes=self.visits.num_context_nodes,
+            num_depots=self.visits.num_depots,
+        )
+
+    def reset(self, instance: TensorDict, rollouts: int = 1) -> State:
+        """The state before the first action of ``rollouts`` rollouts of each instance ``[B]``."""
+        parts: dict[str, Tensor] = {}
+        for rule in self.constraints:
+            parts |= rule.reset(instance, rollouts)
+        return replace(self.visits.reset(instance, rollouts), parts=parts)
+
+    def mask(self, state: State) -> Tensor:
+        """Nodes that may come next, ``[B, R, N]`` bool."""
+        mask = self.visits.feasible(state)
+        for rule in self.constraints:
+            mask = mask & rule.feasible(state)
+        return mask
+
+    def step(self, state: State, action: Tensor) -> State:
+        """The state after moving to ``action [B, R]``, which the mask allows."""
+        parts: dict[str, Tensor] = {}
+        for rule in self.constraints:
+            parts |= rule.update(state, action)
+        return replace(self.visits.step(state, action), parts=parts)
+
+    def done(self, state: State) -> Tensor:
+        """Which rollouts are complete, ``[B, R]`` bool."""
+        return self.visits.done(state)
+
+    def max_steps(self, instance: TensorDict) -> int:
+        """A bound on the number of actions of any rollout."""
+        return self.visits.max_steps(instance)
+
+    def cost(self, instance: TensorDict, actions: Tensor) -> Tensor:
+        """Cost ``[B, R]`` of complete rollouts ``actions [B, R, T]``, from the instance alone."""
+        return self.objective.cost(instance, self.visits, actions)
+
+    def starts(self, instance: TensorDict, count: int) -> Tensor:
+        """
+        First actions ``[B, count]`` for a multi-start, spread evenly over all feasible ones.
+
+        Where there are fewer than ``count``, some come more than once.
+        """
+        mask = self.mask(self.reset(instance)).squeeze(1)
+        feasible_first = mask.int().argsort(dim=-1, descending=True, stable=True)
+        number = mask.sum(-1, keepdim=True)
+        pick = torch.arange(count, device=mask.device) * number // count
+        return feasible_first.gather(1, torch.where(number < count, pick % number, pick))
+
+    def features(self, instance: TensorDict) -> Features:
+        """What a policy's encoder sees."""
+        coords = coordinates(instance)
+        columns = [coords]
+        for rule in self.constraints:
+            values = rule.node_features(instance)
+            if values is not None:
+                columns.append(values)
+        return Features(nodes=torch.cat(columns, dim=-1), coords=coords)
+
+    def context(self, state: State) -> Context:
+        """What a policy's decoder sees."""
+        nodes = self.visits.context_nodes(state)
+        columns = [c for rule in self.constraints if (c := rule.context(state)) is not None]
+        scalars = torch.cat(columns, -1) if columns else nodes.new_zeros((*nodes.shape[:2], 0))
+        return Context(nodes=nodes, scalars=scalars.float(), mask=self.mask(state))
+
+    def check(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+        """
+        Every broken rule of finished routes; none means feasible.
+
+        Walks plain routes with plain numbers and shares no code with the mask. ``instance`` has
+        batch size 1.
+        """
+        found = self.visits.violations(instance, routes)
+        for rule in self.constraints:
+            found += rule.violations(instance, routes)
+        return found
+
+    def impossible(self, instance: TensorDict) -> list[Violation]:
+        """Why an instance (batch size 1) has no solution, by rule and node, before any solver."""
+        return [reason for rule in self.constraints for reason in rule.impossible(instance)]
+
+    def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
+        """Cost of finished routes in double precision; ``instance`` has batch size 1."""
+        return self.objective.routes_cost(instance, routes)

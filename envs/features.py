@@ -1,0 +1,46 @@
+"""Coordinates as a policy sees them: in the unit square, whatever the unit of the instance."""
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+
+def unit_square(locs: Tensor) -> Tensor:
+    """
+    Shifts and scales each instance ``[B, N, 2]`` into the unit square, x and y by the same factor.
+
+    Instances that lie in it already stay as they are, so that policies trained on raw uniform
+    coordinates (and published weights) see what they were trained on.
+    """
+    low = locs.amin(1, keepdim=True)
+    high = locs.amax(1, keepdim=True)
+    span = (high - low).amax(-1, keepdim=True).clamp_min(torch.finfo(locs.dtype).tiny)
+    inside = ((low >= 0) & (high <= 1)).all(-1, keepdim=True)
+    return torch.where(inside, locs, (locs - low) / span).float()
+
+
+def embed_distances(distance: Tensor) -> Tensor:
+    """
+    Coordinates ``[B, N, 2]`` that reproduce given distances ``[B, N, N]`` as well as the plane can.
+
+    Classical multidimensional scaling (Torgerson 1952) of the symmetric part: it lets a policy
+    that reads coordinates solve an instance that has none.
+    """
+    squared = ((distance + distance.mT) / 2).double() ** 2
+    centred = squared - squared.mean(1, keepdim=True)
+    centred = -0.5 * (centred - centred.mean(2, keepdim=True))
+    values, vectors = torch.linalg.eigh(centred)
+    return vectors[..., -2:] * values[..., None, -2:].clamp_min(0).sqrt()
+
+
+def coordinates(instance: TensorDict) -> Tensor:
+    """
+    Normalised coordinates ``[B, N, 2]``: the instance's own, or embedded ones where it has none.
+
+    The key ``view`` holds coordinates that an augmentation has already transformed.
+    """
+    if "view" in instance.keys():
+        return instance["view"]
+    if "locs" in instance.keys():
+        return unit_square(instance["locs"])
+    return unit_square(embed_distances(instance["distance"]))
