@@ -1,4 +1,4 @@
-"""Public benchmark files, which the project does not ship; tests are skipped where they are absent."""
+"""Public benchmark files, which the project does not ship: without them tests are skipped."""
 
 import os
 from pathlib import Path
