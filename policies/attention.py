@@ -1,0 +1,63 @@
+"""The Attention Model and its descendants: an encoder and a pointer decoder."""
+
+from torch import Tensor
+
+from nco.envs import Context, Features, RoutingEnv
+from nco.policies.base import Policy
+from nco.policies.decoder import PointerCache, PointerDecoder
+from nco.policies.encoder import AttentionEncoder
+from nco.policies.layers import Normalization, init_uniform
+
+
+class AttentionPolicy(Policy):
+    """
+    Attention encoder, pointer decoder (Kool et al. 2019; POMO, Kwon et al. 2020; ReLD, 2025).
+
+    The defaults are the Attention Model. POMO is ``layers=6, norm="instance",
+    graph_context=False, project_logit_keys=False``.
+
+    Parameters
+    ----------
+    env
+        The problem, of which only the sizes of the features are read.
+    dim, heads, layers, hidden, norm
+        Of the encoder, see `AttentionEncoder`.
+    tanh_clipping, graph_context, project_logit_keys, residual, distance_bias
+        Of the decoder, see `PointerDecoder`.
+    """
+
+    def __init__(
+        self,
+        env: RoutingEnv,
+        dim: int = 128,
+        heads: int = 8,
+        layers: int = 3,
+        hidden: int = 512,
+        norm: Normalization = "batch",
+        tanh_clipping: float = 10.0,
+        graph_context: bool = True,
+        project_logit_keys: bool = True,
+        residual: bool = False,
+        distance_bias: bool = False,
+    ):
+        super().__init__()
+        self.encoder = AttentionEncoder(env.spec, dim, heads, layers, hidden, norm)
+        self.decoder = PointerDecoder(
+            env.spec,
+            dim,
+            heads,
+            tanh_clipping,
+            graph_context,
+            project_logit_keys,
+            residual,
+            distance_bias,
+        )
+        init_uniform(self)
+
+    def encode(self, features: Features) -> PointerCache:
+        return self.decoder.precompute(self.encoder(features), features)
+
+    def step(
+        self, embeddings: PointerCache, context: Context, memory: tuple[Tensor, ...] = ()
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return self.decoder(embeddings, context), memory

@@ -1,0 +1,76 @@
+"""The contract between a network and everything that decodes or trains it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nco.envs import Context, Features
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """
+    Complete rollouts with all that a policy saw on the way, for scoring them in one pass.
+
+    Parameters
+    ----------
+    context
+        The decoder's view of every step, rollouts and steps in one dimension: ``[B, R * T, ...]``,
+        step the faster one.
+    actions
+        Nodes that were chosen, ``[B, R, T]``.
+    free
+        Where the policy had a choice, ``[B, R, T]`` bool: not an imposed first move, not a step
+        after the end.
+    """
+
+    context: Context
+    actions: Tensor
+    free: Tensor
+
+
+class Policy(nn.Module, ABC):
+    """
+    Scores the next node of a partial solution.
+
+    Built from an environment's `FeatureSpec` and for every composition that has the same one.
+    Embeddings are what `encode` returns and `step` reads; nobody else looks inside. A policy with
+    recurrent decoding keeps its hidden state in ``memory``: tensors ``[B, R, ...]``.
+    """
+
+    @abstractmethod
+    def encode(self, features: Features) -> Any:
+        """Embeds instances, once for all rollouts and steps."""
+
+    @abstractmethod
+    def step(
+        self, embeddings: Any, context: Context, memory: tuple[Tensor, ...] = ()
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """
+        One decoding step.
+
+        Returns
+        -------
+        tuple
+            Log-probabilities ``[B, R, N]`` (minus infinity where the mask forbids) in float32, and
+            the memory for the next step.
+        """
+
+    def log_probs(self, embeddings: Any, trajectory: Trajectory) -> Tensor:
+        """
+        Log-probabilities ``[B, R, T, N]`` of every node at every step of given rollouts.
+
+        Teacher-forced. Without recurrence the steps do not depend on one another, so all of them
+        are one call of `step`.
+        """
+        shape = trajectory.actions.shape
+        return self.step(embeddings, trajectory.context)[0].view(*shape, -1)
+
+    def evaluate(self, embeddings: Any, trajectory: Trajectory) -> Tensor:
+        """Log-likelihood ``[B, R]`` of the actions of given rollouts, in one parallel pass."""
+        scores = self.log_probs(embeddings, trajectory)
+        chosen = scores.gather(-1, trajectory.actions.unsqueeze(-1)).squeeze(-1)
+        return torch.where(trajectory.free, chosen, 0).sum(-1)

@@ -1,0 +1,103 @@
+"""Building blocks: attention and feed-forward layers with the normalisations of the field."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Normalization = Literal["batch", "instance", "layer", "none"]
+
+
+class Norm(nn.Module):
+    """
+    Normalises embeddings ``[B, N, D]`` per channel.
+
+    Parameters
+    ----------
+    dim
+        Channels D.
+    kind
+        ``batch``: over instances and nodes (Kool et al. 2019); ``instance``: over the nodes of
+        each instance (Kwon et al. 2020); ``layer``: over the channels of each node; ``none``.
+    """
+
+    def __init__(self, dim: int, kind: Normalization = "batch"):
+        super().__init__()
+        self.kind = kind
+        if kind == "batch":
+            self.batch = nn.BatchNorm1d(dim)
+        elif kind != "none":
+            self.weight = nn.Parameter(torch.ones(dim))
+            self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "batch":
+            return self.batch(x.flatten(0, 1)).view_as(x)
+        if self.kind == "instance":
+            # Channels stay last: InstanceNorm1d would ask for two transposes of x.
+            variance, mean = torch.var_mean(x.float(), dim=1, keepdim=True, correction=0)
+            scale = (variance + 1e-5).rsqrt() * self.weight
+            return x * scale + (self.bias - mean * scale)
+        if self.kind == "layer":
+            return F.layer_norm(x, x.shape[-1:], self.weight, self.bias)
+        return x
+
+
+class SelfAttention(nn.Module):
+    """
+    Multi-head self-attention over nodes, ``[B, N, D]`` to ``[B, N, D]`` (Kool et al. 2019, eq. 2).
+
+    Parameters
+    ----------
+    dim, heads
+        Channels D and attention heads; D is a multiple of the heads.
+    bias
+        Whether the output projection has a bias.
+    """
+
+    def __init__(self, dim: int, heads: int, bias: bool = True):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.out = nn.Linear(dim, dim, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.out(mixed.transpose(1, 2).flatten(-2))
+
+
+class EncoderLayer(nn.Module):
+    """
+    Attention and feed-forward sublayers, each with a skip connection and a normalisation.
+
+    Parameters
+    ----------
+    dim, heads, hidden
+        Channels, attention heads, width of the feed-forward sublayer.
+    norm
+        See `Norm`. Without a normalisation each sublayer starts as nothing (a learned scale of
+        zero, ReZero, Bachlechner et al. 2021), else deep stacks would not train.
+    """
+
+    def __init__(self, dim: int, heads: int, hidden: int, norm: Normalization):
+        super().__init__()
+        self.attention = SelfAttention(dim, heads)
+        self.norm_attention = Norm(dim, norm)
+        self.feed_forward = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        self.norm_feed_forward = Norm(dim, norm)
+        self.gates = nn.Parameter(torch.zeros(2)) if norm == "none" else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, f = (1.0, 1.0) if self.gates is None else self.gates
+        x = self.norm_attention(x + a * self.attention(x))
+        return self.norm_feed_forward(x + f * self.feed_forward(x))
+
+
+def init_uniform(module: nn.Module) -> None:
+    """Draws weight matrices from U(-1/sqrt(d), 1/sqrt(d)), d the last dimension (Kool et al.)."""
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            bound = parameter.shape[-1] ** -0.5
+            nn.init.uniform_(parameter, -bound, bound)
