@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -111,6 +112,24 @@ class Visits(ABC):
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         """What is wrong with the visits of finished routes: missing, repeated, unknown nodes."""
 
+    def shuffled(self, actions: Tensor, rng: torch.Generator) -> Tensor:
+        """
+        Another way to drive the same routes, drawn at random; ``actions [B, R, T]``.
+
+        Order of the routes, direction and starting point are free where the costs are symmetric.
+        The default knows no freedom.
+        """
+        return actions
+
+    def answers(self, actions: Tensor, nodes: int) -> Tensor:
+        """
+        Which nodes would continue the same routes at every step, ``[B, R, T, N]`` bool.
+
+        At the depot of a symmetric problem that is either end of any route still to drive, not just
+        the one that ``actions [B, R, T]`` happen to take. The default is the action alone.
+        """
+        return one_hot(actions, nodes)
+
 
 class Constraint(ABC):
     """
@@ -213,3 +232,8 @@ class FeatureSpec:
     context_dim: int
     context_nodes: int
     num_depots: int
+
+
+def one_hot(nodes: Tensor, size: int) -> Tensor:
+    """Bool ``[..., N]``, true at the node."""
+    return nodes.unsqueeze(-1) == torch.arange(size, device=nodes.device)

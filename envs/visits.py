@@ -9,7 +9,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_nodes
-from nco.envs.base import State, Visits
+from nco.envs.base import State, Visits, one_hot
 from nco.envs.routes import Route, Violation
 
 
@@ -24,7 +24,8 @@ class Tour(Visits):
 
     def feasible(self, state: State) -> Tensor:
         # A complete tour waits where it stands, so that no rollout is ever without a move.
-        return ~state.visited | (_one_hot(state) & self.done(state).unsqueeze(-1))
+        here = one_hot(state.current, state.visited.shape[-1])
+        return ~state.visited | (here & self.done(state).unsqueeze(-1))
 
     def step(self, state: State, action: Tensor) -> State:
         first = torch.where(state.first < 0, action, state.first)
@@ -54,6 +55,20 @@ class Tour(Visits):
         if len(routes) != 1:
             return [Violation("one tour", f"{len(routes)} routes, expected one tour")]
         return _each_once(routes, range(num_nodes(instance)))
+
+    def shuffled(self, actions: Tensor, rng: torch.Generator) -> Tensor:
+        batch, rollouts, length = actions.shape
+        shape, device = (batch, rollouts, 1), actions.device
+        steps = torch.arange(length, device=device)
+        begin = torch.randint(length, shape, generator=rng, device=device)
+        sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
+        return actions.gather(-1, (begin + sign * steps) % length)
+
+    def answers(self, actions: Tensor, nodes: int) -> Tensor:
+        right = one_hot(actions, nodes)
+        right[..., 0, :] = True  # a tour may begin anywhere ...
+        right[..., 1, :] |= one_hot(actions[..., -1], nodes)  # ... and leave in either direction
+        return right
 
 
 class DepotRoutes(Visits):
@@ -110,6 +125,31 @@ class DepotRoutes(Visits):
         ]
         return found + _each_once(routes, range(1, num_nodes(instance)))
 
+    def shuffled(self, actions: Tensor, rng: torch.Generator) -> Tensor:
+        length, device = actions.shape[-1], actions.device
+        home = actions == 0
+        route = home.cumsum(-1) - home.long()  # the closing depot belongs to its route
+        served = torch.zeros_like(actions).scatter_add(-1, route, (~home).long())
+        empty = (served == 0).float()  # waiting at the depot stays at the end
+        shape = actions.shape
+        order = torch.rand(shape, generator=rng, device=device) + 2 * empty
+        sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
+        steps = torch.arange(length, device=device).expand(shape)
+        within = torch.where(home, length, sign.gather(-1, route) * steps)
+        first = within.argsort(-1, stable=True)
+        second = order.gather(-1, route).gather(-1, first).argsort(-1, stable=True)
+        return actions.gather(-1, first.gather(-1, second))
+
+    def answers(self, actions: Tensor, nodes: int) -> Tensor:
+        right = one_hot(actions, nodes)
+        home = actions == 0
+        depot = torch.ones_like(home[..., :1])
+        leaves = torch.cat([depot, home[..., :-1]], -1) & ~home  # first customers of routes
+        arrives = torch.cat([home[..., 1:], depot], -1) & ~home  # last customers
+        ends = right & (leaves | arrives).unsqueeze(-1)
+        ahead = ends.flip(-2).cumsum(-2).flip(-2) > 0
+        return torch.where(leaves.unsqueeze(-1), ahead, right)
+
 
 def _start(instance: TensorDict, rollouts: int, node: int) -> State:
     batch, device = instance.batch_size[0], instance.device
@@ -117,11 +157,6 @@ def _start(instance: TensorDict, rollouts: int, node: int) -> State:
     nodes = torch.full((batch, rollouts), node, dtype=torch.long, device=device)
     visited = torch.zeros(batch, rollouts, num_nodes(instance), dtype=torch.bool, device=device)
     return State(instance=instance, current=nodes, first=nodes, visited=visited, parts={})
-
-
-def _one_hot(state: State) -> Tensor:
-    nodes = torch.arange(state.visited.shape[-1], device=state.visited.device)
-    return nodes == state.current.unsqueeze(-1)
 
 
 def _each_once(routes: Sequence[Route], expected: range) -> list[Violation]:

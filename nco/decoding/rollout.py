@@ -1,6 +1,6 @@
 """Driving an environment with a policy, and replaying what was driven."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -25,10 +25,13 @@ class Rollouts:
         ``[B, R, T]``; a rollout that ends early repeats its last node.
     cost
         ``[B, R]``, by the instance's metric.
+    trajectory
+        All that the policy saw, if it was asked for.
     """
 
     actions: Tensor
     cost: Tensor
+    trajectory: Trajectory | None = None
 
     def best(self) -> tuple[Tensor, Tensor]:
         """Actions ``[B, T]`` and cost ``[B]`` of the cheapest rollout of each instance."""
@@ -47,6 +50,7 @@ def rollout(
     first: Tensor | None = None,
     rng: torch.Generator | None = None,
     embeddings: Any = None,
+    record: bool = False,
 ) -> Rollouts:
     """
     Builds ``rollouts`` solutions of each instance, without gradients.
@@ -65,24 +69,34 @@ def rollout(
         Source of randomness of the strategy.
     embeddings
         Of these instances, where the caller has them already.
+    record
+        Keeps the trajectory, for `Policy.evaluate`.
     """
     if embeddings is None:
         embeddings = policy.encode(env.features(instance))
     state = env.reset(instance, rollouts)
     memory: tuple[Tensor, ...] = ()
     actions: list[Tensor] = []
+    seen: list[tuple[Context, Tensor]] = []
     for step in range(env.max_steps(instance)):
-        if step == 0 and first is not None:
+        imposed = step == 0 and first is not None
+        if record or not imposed:
+            context = env.context(state)
+        if record:
+            done = env.done(state)
+            seen.append((context, torch.zeros_like(done) if imposed else ~done))
+        if imposed:
             action = first
         else:
-            log_probs, memory = policy.step(embeddings, env.context(state), memory)
+            log_probs, memory = policy.step(embeddings, context, memory)
             action = strategy(log_probs, rng)
         actions.append(action)
         state = env.step(state, action)
         if step % CHECK_EVERY == CHECK_EVERY - 1 and bool(env.done(state).all()):
             break
     driven = torch.stack(actions, dim=-1)
-    return Rollouts(actions=driven, cost=env.cost(instance, driven))
+    trajectory = _trajectory(driven, seen) if record else None
+    return Rollouts(driven, env.cost(instance, driven), trajectory)
 
 
 @torch.no_grad()
@@ -100,20 +114,21 @@ def replay(env: RoutingEnv, instance: TensorDict, actions: Tensor, forced: int =
         Number of first moves that were imposed, not chosen.
     """
     state = env.reset(instance, actions.shape[1])
-    contexts: list[Context] = []
-    free: list[Tensor] = []
+    seen: list[tuple[Context, Tensor]] = []
     for step, action in enumerate(actions.unbind(-1)):
-        contexts.append(env.context(state))
-        chosen = ~env.done(state)
-        free.append(chosen if step >= forced else torch.zeros_like(chosen))
+        done = env.done(state)
+        seen.append((env.context(state), ~done if step >= forced else torch.zeros_like(done)))
         state = env.step(state, action)
-    return Trajectory(stack_contexts(contexts), actions, torch.stack(free, dim=-1))
+    return _trajectory(actions, seen)
 
 
-def stack_contexts(contexts: list[Context]) -> Context:
-    """The contexts of T steps as one of ``R * T`` rollouts, step the faster index."""
+def _trajectory(actions: Tensor, seen: list[tuple[Context, Tensor]]) -> Trajectory:
+    """Joins what was seen at T steps: rollouts and steps in one dimension, step the faster one."""
 
-    def joined(name: str) -> Tensor:
-        return torch.stack([getattr(context, name) for context in contexts], dim=2).flatten(1, 2)
-
-    return Context(nodes=joined("nodes"), scalars=joined("scalars"), mask=joined("mask"))
+    columns = {
+        field.name: torch.stack(values, dim=2).flatten(1, 2)
+        for field in fields(Context)
+        if (values := [getattr(context, field.name) for context, _ in seen])[0] is not None
+    }
+    free = torch.stack([free for _, free in seen], dim=-1)
+    return Trajectory(Context(**columns), actions, free)

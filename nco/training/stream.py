@@ -1,0 +1,53 @@
+"""Batches drawn one after another, resumable at any of them."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from tensordict import TensorDict
+
+from nco.data.seeding import seeded
+
+
+class Stream:
+    """
+    An endless sequence of batches, cut into epochs.
+
+    Batch k follows from (seed, rank, k) alone: a resumed run sees what the interrupted one would
+    have seen, and ranks see different instances. Lightning saves and restores `state_dict`.
+
+    Parameters
+    ----------
+    draw
+        Makes one batch from a generator.
+    batches
+        Batches an epoch.
+    seed, rank
+        Name the stream.
+    """
+
+    def __init__(
+        self, draw: Callable[[torch.Generator], TensorDict], batches: int, seed: int, rank: int = 0
+    ):
+        self.draw = draw
+        self.batches = batches
+        self.seed = seed
+        self.rank = rank
+        self.position = 0
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[TensorDict]:
+        end = (self.position // self.batches + 1) * self.batches
+        while self.position < end:
+            rng = seeded(self.seed, self.rank, self.position)
+            self.position += 1
+            yield self.draw(rng)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the stream stands: the number of batches handed out."""
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continues where another stream of the same seed stood."""
+        self.position = state["position"]
