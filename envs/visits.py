@@ -136,8 +136,8 @@ class DepotRoutes(Visits):
         sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
         steps = torch.arange(length, device=device).expand(shape)
         within = torch.where(home, length, sign.gather(-1, route) * steps)
-        first = within.argsort(-1, stable=True)
-        second = order.gather(-1, route).gather(-1, first).argsort(-1, stable=True)
+        first = within.argsort(dim=-1, stable=True)
+        second = order.gather(-1, route).gather(-1, first).argsort(dim=-1, stable=True)
         return actions.gather(-1, first.gather(-1, second))
 
     def answers(self, actions: Tensor, nodes: int) -> Tensor:
