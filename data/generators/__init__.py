@@ -1,0 +1,19 @@
+"""Instance generators: location samplers, the Attention Model's instances, the X recipe."""
+
+from nco.data.generators.base import InstanceGenerator
+from nco.data.generators.locations import GaussianMixture, LocationSampler, UniformLocations
+from nco.data.generators.uniform import CVRPGenerator, TSPGenerator, default_capacity
+from nco.data.generators.x import XGenerator
+from nco.data.generators.x_locations import XLocations
+
+__all__ = [
+    "CVRPGenerator",
+    "GaussianMixture",
+    "InstanceGenerator",
+    "LocationSampler",
+    "TSPGenerator",
+    "UniformLocations",
+    "XGenerator",
+    "XLocations",
+    "default_capacity",
+]
