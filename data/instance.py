@@ -43,6 +43,11 @@ SCHEMA: dict[str, Field] = {
     "distance": Field(("N", "N"), False, "explicit distances, row = from, column = to"),
     "demand": Field(("N",), True, "amount to deliver; 0 at a depot"),
     "capacity": Field((), True, "load that a vehicle can carry"),
+    "distance_limit": Field((), False, "length that a route may have, depot to depot"),
+    "prize": Field(("N",), False, "worth of a visit, as known beforehand; 0 at a depot"),
+    "stochastic_prize": Field(("N",), False, "worth of a visit, as only the visit shows it"),
+    "min_prize": Field((), False, "prize to collect before the tour may end"),
+    "penalty": Field(("N",), False, "cost of leaving a node out; 0 at a depot"),
 }
 
 

@@ -61,6 +61,30 @@ def pairwise(instance: TensorDict) -> Tensor:
     return _between(locs.unsqueeze(2), locs.unsqueeze(1), instance.get("metric", None))
 
 
+def legs_from(instance: TensorDict, origin: Tensor) -> Tensor:
+    """
+    Lengths of the legs from single nodes to all nodes: rows of `pairwise`, one for each rollout.
+
+    Parameters
+    ----------
+    origin
+        Node indices, shape ``[B, R]``.
+
+    Returns
+    -------
+    Tensor
+        Shape ``[B, R, N]``, entry by entry equal to `leg`.
+    """
+    if "distance" in instance.keys():
+        matrix = instance["distance"]
+        batch, n, _ = matrix.shape
+        row = origin + torch.arange(batch, device=origin.device).unsqueeze(-1) * n
+        return matrix.flatten(0, 1).index_select(0, row.flatten()).view(*origin.shape, n)
+    locs = instance["locs"]
+    start = locs.gather(1, origin.unsqueeze(-1).expand(-1, -1, 2))
+    return _between(start.unsqueeze(2), locs.unsqueeze(1), instance.get("metric", None))
+
+
 def _between(start: Tensor, end: Tensor, metric: Tensor | None) -> Tensor:
     """Distances of points ``[B, ..., 2]`` under the metric of each instance ``[B]``."""
     if metric is None:  # training data: no look at the values, so no wait for the device

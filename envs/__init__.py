@@ -10,8 +10,10 @@ from nco.envs.base import (
     Visits,
 )
 from nco.envs.env import RoutingEnv
+from nco.envs.optional_tour import OptionalTour
 from nco.envs.problems import PROBLEMS, Problem, problem
 from nco.envs.routes import Route, Violation
+from nco.envs.split_routes import SplitRoutes
 from nco.envs.visits import DepotRoutes, Tour
 
 __all__ = [
@@ -22,9 +24,11 @@ __all__ = [
     "FeatureSpec",
     "Features",
     "Objective",
+    "OptionalTour",
     "Problem",
     "Route",
     "RoutingEnv",
+    "SplitRoutes",
     "State",
     "Tour",
     "Violation",

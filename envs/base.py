@@ -63,10 +63,13 @@ class Visits(ABC):
         Depots at the front of the node order.
     num_context_nodes
         Nodes whose embeddings tell a decoder where it stands (see `context_nodes`).
+    optional
+        Whether a customer may be left out.
     """
 
     num_depots: int
     num_context_nodes: int
+    optional: bool = False
 
     @abstractmethod
     def reset(self, instance: TensorDict, rollouts: int) -> State:
@@ -141,6 +144,7 @@ class Constraint(ABC):
 
     node_dim: int = 0
     context_dim: int = 0
+    dynamic_dim: int = 0
 
     @abstractmethod
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
@@ -154,12 +158,24 @@ class Constraint(ABC):
     def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
         """The own parts after moving from ``state`` to ``action [B, R]``."""
 
+    def unfinished(self, state: State, action: Tensor) -> Tensor | None:
+        """
+        Where the move from ``state`` leaves something to do at ``action [B, R]``, bool.
+
+        The node then stays unvisited (split deliveries); None where no rule splits visits.
+        """
+        return None
+
     def node_features(self, instance: TensorDict) -> Tensor | None:
         """Normalised features for the encoder, ``[B, N, node_dim]``."""
         return None
 
     def context(self, state: State) -> Tensor | None:
         """Normalised features for the decoder, ``[B, R, context_dim]``."""
+        return None
+
+    def dynamic(self, state: State) -> Tensor | None:
+        """Normalised features of nodes that change on the way, ``[B, R, N, dynamic_dim]``."""
         return None
 
     @abstractmethod
@@ -172,7 +188,23 @@ class Constraint(ABC):
 
 
 class Objective(ABC):
-    """What is minimised."""
+    """
+    What is minimised.
+
+    Parameters
+    ----------
+    node_dim
+        Size of `node_features`.
+    maximised
+        Whether people state minus the cost: a prize that is collected.
+    """
+
+    node_dim: int = 0
+    maximised: bool = False
+
+    def node_features(self, instance: TensorDict) -> Tensor | None:
+        """What a node is worth, for the encoder, normalised: ``[B, N, node_dim]``."""
+        return None
 
     @abstractmethod
     def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
@@ -191,7 +223,8 @@ class Features:
     Parameters
     ----------
     nodes
-        ``[B, N, F]``: normalised coordinates (when there are any), then each constraint's features.
+        ``[B, N, F]``: normalised coordinates (when there are any), then each constraint's features,
+        then the objective's.
     coords
         Normalised coordinates ``[B, N, 2]`` in the unit square, or None.
     distance
@@ -217,11 +250,14 @@ class Context:
         ``[B, R, C]`` normalised numbers of the constraints.
     mask
         ``[B, R, N]`` bool, True = may come next.
+    dynamic
+        ``[B, R, N, D]`` normalised features of nodes that change on the way, or None.
     """
 
     nodes: Tensor
     scalars: Tensor
     mask: Tensor
+    dynamic: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -232,6 +268,7 @@ class FeatureSpec:
     context_dim: int
     context_nodes: int
     num_depots: int
+    dynamic_dim: int = 0
 
 
 def one_hot(nodes: Tensor, size: int) -> Tensor:

@@ -41,10 +41,11 @@ class RoutingEnv:
     def spec(self) -> FeatureSpec:
         """The sizes from which a policy for this environment is built."""
         return FeatureSpec(
-            node_dim=2 + sum(rule.node_dim for rule in self.constraints),
+            node_dim=2 + sum(rule.node_dim for rule in self.constraints) + self.objective.node_dim,
             context_dim=sum(rule.context_dim for rule in self.constraints),
             context_nodes=self.visits.num_context_nodes,
             num_depots=self.visits.num_depots,
+            dynamic_dim=sum(rule.dynamic_dim for rule in self.constraints),
         )
 
     def reset(self, instance: TensorDict, rollouts: int = 1) -> State:
@@ -66,7 +67,15 @@ class RoutingEnv:
         parts: dict[str, Tensor] = {}
         for rule in self.constraints:
             parts |= rule.update(state, action)
-        return replace(self.visits.step(state, action), parts=parts)
+        after = replace(self.visits.step(state, action), parts=parts)
+        rests = [
+            r for rule in self.constraints if (r := rule.unfinished(state, action)) is not None
+        ]
+        if not rests:
+            return after
+        served = ~torch.stack(rests).any(0)
+        visited = after.visited.scatter(-1, action.unsqueeze(-1), served.unsqueeze(-1))
+        return replace(after, visited=visited)
 
     def done(self, state: State) -> Tensor:
         """Which rollouts are complete, ``[B, R]`` bool."""
@@ -82,11 +91,15 @@ class RoutingEnv:
 
     def starts(self, instance: TensorDict, count: int) -> Tensor:
         """
-        First actions ``[B, count]`` for a multi-start, spread evenly over all feasible ones.
+        First actions ``[B, count]`` for a multi-start, spread evenly over all feasible customers.
 
-        Where there are fewer than ``count``, some come more than once.
+        Where there are fewer than ``count``, some come more than once; where there is none, the
+        depot is the only move.
         """
         mask = self.mask(self.reset(instance)).squeeze(1)
+        customers = mask.clone()
+        customers[:, : self.visits.num_depots] = False  # an optional tour may end before it began
+        mask = torch.where(customers.any(-1, keepdim=True), customers, mask)
         feasible_first = mask.int().argsort(dim=-1, descending=True, stable=True)
         number = mask.sum(-1, keepdim=True)
         pick = torch.arange(count, device=mask.device) * number // count
@@ -95,19 +108,22 @@ class RoutingEnv:
     def features(self, instance: TensorDict) -> Features:
         """What a policy's encoder sees."""
         coords = coordinates(instance)
-        columns = [coords]
-        for rule in self.constraints:
-            values = rule.node_features(instance)
-            if values is not None:
-                columns.append(values)
-        return Features(nodes=torch.cat(columns, dim=-1), coords=coords)
+        parts: tuple[Constraint | Objective, ...] = (*self.constraints, self.objective)
+        columns = [f for part in parts if (f := part.node_features(instance)) is not None]
+        return Features(nodes=torch.cat([coords, *columns], dim=-1), coords=coords)
 
     def context(self, state: State) -> Context:
         """What a policy's decoder sees."""
         nodes = self.visits.context_nodes(state)
         columns = [c for rule in self.constraints if (c := rule.context(state)) is not None]
         scalars = torch.cat(columns, -1) if columns else nodes.new_zeros((*nodes.shape[:2], 0))
-        return Context(nodes=nodes, scalars=scalars.float(), mask=self.mask(state))
+        changing = [d for rule in self.constraints if (d := rule.dynamic(state)) is not None]
+        return Context(
+            nodes=nodes,
+            scalars=scalars.float(),
+            mask=self.mask(state),
+            dynamic=torch.cat(changing, -1) if changing else None,
+        )
 
     def check(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         """
@@ -123,7 +139,9 @@ class RoutingEnv:
 
     def impossible(self, instance: TensorDict) -> list[Violation]:
         """Why an instance (batch size 1) has no solution, by rule and node, before any solver."""
-        return [reason for rule in self.constraints for reason in rule.impossible(instance)]
+        found = [reason for rule in self.constraints for reason in rule.impossible(instance)]
+        # A customer that nobody can serve is no obstacle where it may be left out.
+        return [r for r in found if r.node is None] if self.visits.optional else found
 
     def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
         """Cost of finished routes in double precision; ``instance`` has batch size 1."""

@@ -4,6 +4,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.metric import Metric, legs_from
+
 
 def unit_square(locs: Tensor) -> Tensor:
     """
@@ -12,11 +14,16 @@ def unit_square(locs: Tensor) -> Tensor:
     Instances that lie in it already stay as they are, so that policies trained on raw uniform
     coordinates (and published weights) see what they were trained on.
     """
+    low, span, inside = _frame(locs)
+    return torch.where(inside, locs, (locs - low) / span).float()
+
+
+def _frame(locs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Lower corner ``[B, 1, 2]``, longer side and "inside the unit square" ``[B, 1, 1]``."""
     low = locs.amin(1, keepdim=True)
     high = locs.amax(1, keepdim=True)
     span = (high - low).amax(-1, keepdim=True).clamp_min(torch.finfo(locs.dtype).tiny)
-    inside = ((low >= 0) & (high <= 1)).all(-1, keepdim=True)
-    return torch.where(inside, locs, (locs - low) / span).float()
+    return low, span, ((low >= 0) & (high <= 1)).all(-1, keepdim=True)
 
 
 def embed_distances(distance: Tensor) -> Tensor:
@@ -44,3 +51,29 @@ def coordinates(instance: TensorDict) -> Tensor:
     if "locs" in instance.keys():
         return unit_square(instance["locs"])
     return unit_square(embed_distances(instance["distance"]))
+
+
+def length_unit(instance: TensorDict) -> Tensor:
+    """
+    The length ``[B]`` that policies see as one, so that lengths fit the coordinates they see.
+
+    The factor of `unit_square` where distances are plain ones of the coordinates; elsewhere
+    (matrices, degrees) the ratio of distances to those of `coordinates`, all measured from node 0.
+    """
+    if "distance" not in instance.keys():
+        _, span, inside = _frame(instance["locs"])
+        plane = torch.where(inside, 1, span).flatten()
+        if "metric" not in instance.keys():
+            return plane
+        kind = instance["metric"]
+        planar = (kind != Metric.GEO) & (kind != Metric.GREAT_CIRCLE)
+        return torch.where(planar, plane, _seen_from_first(instance))
+    return _seen_from_first(instance)
+
+
+def _seen_from_first(instance: TensorDict) -> Tensor:
+    coords = coordinates(instance)
+    origin = torch.zeros(len(coords), 1, dtype=torch.long, device=coords.device)
+    real = legs_from(instance, origin)[:, 0, 1:].sum(-1)
+    seen = (coords[:, 1:] - coords[:, :1]).norm(dim=-1).sum(-1)
+    return torch.where((real > 0) & (seen > 0), real / seen, 1)

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nco.data.errors import InputError
-from nco.envs.constraints import Capacity
+from nco.envs.constraints import Capacity, DistanceLimit, MinimumPrize, SplitCapacity
 from nco.envs.env import RoutingEnv
+from nco.envs.objectives import Distance, Penalty, Prize, Total
+from nco.envs.optional_tour import OptionalTour
+from nco.envs.split_routes import SplitRoutes
 from nco.envs.visits import DepotRoutes, Tour
 
 
@@ -34,6 +37,24 @@ PROBLEMS: dict[str, Problem] = {
     "cvrp": Problem(
         "shortest routes from one depot that serve every demand within the capacity",
         lambda: RoutingEnv(DepotRoutes(), [Capacity()]),
+    ),
+    "sdvrp": Problem(
+        "the CVRP, a customer possibly served by several routes",
+        lambda: RoutingEnv(SplitRoutes(), [SplitCapacity()]),
+    ),
+    "op": Problem(
+        "a tour of bounded length that collects the most prize",
+        lambda: RoutingEnv(OptionalTour(), [DistanceLimit()], Prize()),
+    ),
+    "pctsp": Problem(
+        "shortest tour that collects a minimum prize, penalties for the rest included",
+        lambda: RoutingEnv(OptionalTour(), [MinimumPrize()], Total(Distance(), Penalty())),
+    ),
+    "spctsp": Problem(
+        "the PCTSP with prizes that only the visit shows, their expectations known",
+        lambda: RoutingEnv(
+            OptionalTour(), [MinimumPrize("stochastic_prize")], Total(Distance(), Penalty())
+        ),
     ),
 }
 

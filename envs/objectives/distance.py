@@ -20,6 +20,8 @@ class Distance(Objective):
 
     def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
         paths = [path(route) for route in routes if route.visits]
+        if not paths:
+            return 0.0
         origin = torch.tensor([node for nodes in paths for node in nodes[:-1]])
         target = torch.tensor([node for nodes in paths for node in nodes[1:]])
         return float(leg(instance, origin.unsqueeze(0), target.unsqueeze(0)).double().sum())

@@ -1,0 +1,84 @@
+"""A tour from the depot that leaves customers out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.data.instance import num_nodes
+from nco.envs.base import State, Visits
+from nco.envs.routes import Route, Violation
+
+
+class OptionalTour(Visits):
+    """
+    One closed route from the depot (node 0) that visits each customer at most once (OP, PCTSP).
+
+    Moving to the depot ends the tour, at any time and even before it began, as far as the
+    constraints allow; rollouts that ended wait there. ``visited`` of the depot says that it has
+    ended.
+    """
+
+    num_depots = 1
+    num_context_nodes = 1
+    optional = True
+
+    def reset(self, instance: TensorDict, rollouts: int) -> State:
+        batch, device = instance.batch_size[0], next(iter(instance.values())).device
+        nodes = torch.zeros(batch, rollouts, dtype=torch.long, device=device)
+        visited = torch.zeros(batch, rollouts, num_nodes(instance), dtype=torch.bool, device=device)
+        return State(instance=instance, current=nodes, first=nodes, visited=visited, parts={})
+
+    def feasible(self, state: State) -> Tensor:
+        free = ~(state.visited | state.visited[..., :1])
+        return torch.cat([torch.ones_like(free[..., :1]), free[..., 1:]], dim=-1)
+
+    def step(self, state: State, action: Tensor) -> State:
+        visited = state.visited.scatter(-1, action.unsqueeze(-1), True)
+        return replace(state, current=action, visited=visited)
+
+    def done(self, state: State) -> Tensor:
+        return state.visited[..., 0]
+
+    def max_steps(self, instance: TensorDict) -> int:
+        return num_nodes(instance)
+
+    def context_nodes(self, state: State) -> Tensor:
+        return state.current.unsqueeze(-1)
+
+    def routes(self, actions: Sequence[int]) -> tuple[Route, ...]:
+        visits = []
+        for action in actions:
+            if action == 0:
+                break
+            visits.append(action)
+        return (Route(tuple(visits)),) if visits else ()
+
+    def actions(self, routes: Sequence[Route]) -> list[int]:
+        return [*(node for route in routes for node in route.visits), 0]
+
+    def legs(self, actions: Tensor) -> tuple[Tensor, Tensor]:
+        depot = actions.new_zeros(*actions.shape[:-1], 1)
+        return torch.cat([depot, actions], -1), torch.cat([actions, depot], -1)
+
+    def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+        found = []
+        if len(routes) > 1:
+            found.append(Violation("one tour", f"{len(routes)} routes, expected at most one"))
+        counts: Counter[int] = Counter()
+        for k, route in enumerate(routes):
+            if (route.start, route.end) != (0, 0):
+                message = f"from {route.start} to {route.end}, expected depot 0"
+                found.append(Violation("depot", message, route=k))
+            counts.update(route.visits)
+        for node, times in sorted(counts.items()):
+            if not 0 < node < num_nodes(instance):
+                message = f"node {node} is no customer"
+                found.append(Violation("unknown node", message, node=node))
+            elif times > 1:
+                message = f"node {node} is visited {times} times, expected at most once"
+                found.append(Violation("visited twice", message, node=node))
+        return found
