@@ -19,7 +19,7 @@ class Solution:
     routes
         The routes that visit anyone; empty if the solver found none.
     cost
-        By the instance's own metric and rounding; infinite without routes.
+        By the instance's own metric and rounding; infinite without routes where some are needed.
     violations
         Every broken rule that the independent checker found.
     seconds
@@ -66,5 +66,6 @@ def judge(
     kept = drop_empty(routes)
     found = tuple(env.check(instance, kept))
     broken_nodes = any(violation.rule == "unknown node" for violation in found)
-    cost = float("inf") if broken_nodes or not kept else env.routes_cost(instance, kept)
+    nothing = not kept and bool(found)  # where every visit is optional, no route is a solution
+    cost = float("inf") if broken_nodes or nothing else env.routes_cost(instance, kept)
     return Solution(kept, cost, found, seconds, solver, tuple(trace))
