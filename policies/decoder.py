@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nco.envs import Context, Features, FeatureSpec
+from nco.policies.layers import attend
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,7 @@ class PointerDecoder(nn.Module):
         if self.scalars is not None:
             query = query + self.scalars(context.scalars)
         q = query.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        glimpse = F.scaled_dot_product_attention(
-            q.to(cache.keys.dtype), cache.keys, cache.values, attn_mask=mask.unsqueeze(1)
-        )
+        glimpse = attend(q, cache.keys, cache.values, mask.unsqueeze(1))
         pointer = self.out(glimpse.transpose(1, 2).flatten(-2))
         if self.feed_forward is not None:
             pointer = pointer + query

@@ -1,6 +1,6 @@
 """Batches drawn one after another, resumable at any of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from tensordict import TensorDict
@@ -51,3 +51,23 @@ class Stream:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continues where another stream of the same seed stood."""
         self.position = state["position"]
+
+
+class Fixed:
+    """
+    The same batches every time, for validation.
+
+    Parameters
+    ----------
+    batches
+        What to iterate over. (A bare list would be taken for several loaders.)
+    """
+
+    def __init__(self, batches: Sequence[TensorDict]):
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[TensorDict]:
+        return iter(self.batches)

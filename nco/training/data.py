@@ -1,0 +1,166 @@
+"""Data for `nco fit`: batches drawn from a generator, or from solved instances."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning as L
+import torch
+from tensordict import TensorDict
+
+from nco.data.errors import InputError
+from nco.data.generators import InstanceGenerator
+from nco.data.labels import Labels
+from nco.data.seeding import seeded
+from nco.training.stream import Fixed, Stream
+
+
+class Generated(L.LightningDataModule):
+    """
+    Instances drawn afresh for every batch, as batched tensors.
+
+    Parameters
+    ----------
+    generator
+        Draws a batch of instances.
+    batch_size
+        Instances a batch.
+    batches
+        Training batches an epoch.
+    val_generator
+        Draws the validation instances, always the same ones; the training generator by default.
+    val_count
+        Validation instances.
+    val_batch_size
+        Validation instances decoded at once.
+    seed
+        Seed of the training stream; the validation set has ``val_seed``.
+    """
+
+    def __init__(
+        self,
+        generator: InstanceGenerator,
+        batch_size: int = 512,
+        batches: int = 2500,
+        val_generator: InstanceGenerator | None = None,
+        val_count: int = 1000,
+        val_batch_size: int = 500,
+        seed: int = 1234,
+        val_seed: int = 4321,
+    ):
+        super().__init__()
+        self.generator = generator
+        self.batch_size = batch_size
+        self.batches = batches
+        self.val_generator = val_generator or generator
+        self.val_count = val_count
+        self.val_batch_size = val_batch_size
+        self.seed = seed
+        self.val_seed = val_seed
+
+    def train_dataloader(self) -> Stream:
+        def draw(rng: torch.Generator) -> TensorDict:
+            return self.generator(self.batch_size, rng)
+
+        return Stream(draw, self.batches, self.seed, _rank(self))
+
+    def val_dataloader(self) -> Fixed:
+        rng = seeded(self.val_seed)
+        size = self.val_batch_size
+        counts = [min(size, self.val_count - begin) for begin in range(0, self.val_count, size)]
+        return Fixed([self.val_generator(count, rng) for count in counts])
+
+    test_dataloader = val_dataloader
+    predict_dataloader = val_dataloader
+
+
+class Solved(L.LightningDataModule):
+    """
+    Solved instances, in batches of equal size: the size is drawn first, then the instances.
+
+    Parameters
+    ----------
+    labels
+        Files to learn from, see `nco.data.labels`; ``*`` is expanded.
+    batch_size
+        Instances a batch at ``reference_size`` nodes; smaller instances come in larger batches, so
+        that every batch is about as much work.
+    batches
+        Training batches an epoch.
+    val_labels
+        Files to validate on, with the gap to their costs; none by default.
+    val_size
+        Nodes (depot included) of the instances to validate on.
+    val_count
+        Validation instances.
+    reference_size
+        See ``batch_size``.
+    seed
+        Seed of the training stream.
+    """
+
+    def __init__(
+        self,
+        labels: list[str],
+        batch_size: int = 64,
+        batches: int = 500,
+        val_labels: list[str] | None = None,
+        val_size: int = 51,
+        val_count: int = 100,
+        reference_size: int = 100,
+        seed: int = 1234,
+    ):
+        super().__init__()
+        self.labels = labels
+        self.batch_size = batch_size
+        self.batches = batches
+        self.val_labels = val_labels
+        self.val_size = val_size
+        self.val_count = val_count
+        self.reference_size = reference_size
+        self.seed = seed
+
+    def train_dataloader(self) -> Stream:
+        labels = Labels(_expand(self.labels))
+        sizes = torch.tensor(labels.sizes)
+        weight = torch.tensor([float(labels.count(n)) for n in labels.sizes])
+
+        def draw(rng: torch.Generator) -> TensorDict:
+            nodes = int(sizes[weight.multinomial(1, generator=rng)])
+            count = max(1, round(self.batch_size * self.reference_size / nodes))
+            index = torch.randint(labels.count(nodes), (count,), generator=rng)
+            return _solved(labels, nodes, index)
+
+        return Stream(draw, self.batches, self.seed, _rank(self))
+
+    def val_dataloader(self) -> Fixed:
+        if self.val_labels is None:
+            return Fixed([])
+        labels = Labels(_expand(self.val_labels))
+        if self.val_size not in labels.sizes:
+            raise InputError(f"val_size: no labels of {self.val_size} nodes, have {labels.sizes}")
+        count = min(self.val_count, labels.count(self.val_size))
+        return Fixed([_solved(labels, self.val_size, torch.arange(count))])
+
+    test_dataloader = val_dataloader
+    predict_dataloader = val_dataloader
+
+
+def _solved(labels: Labels, nodes: int, index: torch.Tensor) -> TensorDict:
+    instance, actions = labels.select(nodes, index)
+    return TensorDict({"instance": instance, "actions": actions}, batch_size=[len(index)])
+
+
+def _rank(module: L.LightningDataModule) -> int:
+    return module.trainer.global_rank if module.trainer else 0
+
+
+def _expand(patterns: list[str]) -> list[Path]:
+    def matches() -> Iterator[Path]:
+        for pattern in patterns:
+            path = Path(pattern).expanduser()
+            found = sorted(path.parent.glob(path.name))
+            if not found:
+                raise InputError(f"{pattern}: no such file, expected labels")
+            yield from found
+
+    return list(matches())

@@ -1,0 +1,139 @@
+"""What all Lightning modules of the package share: an environment, a policy and its validation."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.data.errors import InputError
+from nco.data.seeding import seeded
+from nco.decoding import Search, Single
+from nco.envs import RoutingEnv
+from nco.policies import Policy
+
+
+class RoutingModule(L.LightningModule):
+    """
+    A policy for an environment, validated by decoding.
+
+    Batches are instances ``[B]``; those of solved instances hold ``instance`` and ``actions [B,
+    T]``, and then the gap to their cost is logged beside the cost.
+
+    Parameters
+    ----------
+    env
+        Problem to train on.
+    policy
+        Network to train.
+    optimizer
+        Builds the optimizer from the parameters.
+    lr_scheduler
+        Builds the learning-rate schedule from the optimizer, advanced after every epoch.
+    search
+        Decoding in validation and test; greedy by default.
+    seed
+        Seed of all sampling in this module.
+    weights
+        Checkpoint whose policy this one starts from (fine-tuning; to continue a run with its
+        optimizer and schedule, give ``--ckpt_path`` to the command instead).
+    """
+
+    def __init__(
+        self,
+        env: RoutingEnv,
+        policy: Policy,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        search: Search | None = None,
+        seed: int = 1234,
+        weights: Path | None = None,
+    ):
+        super().__init__()
+        if weights is not None:
+            policy.load_state_dict(policy_weights(weights))
+        self.env = env
+        self.policy = policy
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+        self.search = search or Single()
+        self.seed = seed
+
+    def rng(self) -> torch.Generator:
+        """A generator for this rank and step: a resumed run draws what it would have drawn."""
+        return seeded(self.seed, self.global_rank, self.global_step, device=self.device)
+
+    def validation_step(self, batch: TensorDict, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._decode("val", batch)
+
+    def test_step(self, batch: TensorDict, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._decode("test", batch)
+
+    def predict_step(self, batch: TensorDict, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Actions ``[B, T]`` of the best rollout of each instance."""
+        return self.search(self.env, self.policy, split(batch)[0], self.rng()).best()[0]
+
+    def _decode(self, stage: str, batch: TensorDict) -> None:
+        instance, actions = split(batch)
+        cost = self.search(self.env, self.policy, instance, self.rng()).best()[1]
+        values = {f"{stage}/cost": cost.mean()}
+        if actions is not None:
+            reference = self.env.cost(instance, actions.unsqueeze(1)).squeeze(1)
+            values[f"{stage}/gap"] = 100 * (cost / reference - 1).mean()
+        self.log_dict(values, prog_bar=True, batch_size=len(cost), sync_dist=True)
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+        """One optimizer, and the schedule if there is one."""
+        optimizer = self.optimizer(self.policy.parameters())
+        if self.lr_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
+
+
+def policy_weights(path: Path) -> dict[str, Tensor]:
+    """
+    The policy's part of a training checkpoint.
+
+    Raises
+    ------
+    InputError
+        The file is missing, is no checkpoint, or holds no policy.
+    """
+    checkpoint = read_checkpoint(path)
+    prefix = "policy."
+    state = checkpoint.get("state_dict", {})
+    found = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    if not found:
+        raise InputError(f"{path}: no weights of a policy, expected a checkpoint of nco fit")
+    return found
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """
+    A training checkpoint, read without running any code that is in it.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is no checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file, expected a checkpoint") from None
+    except Exception as error:  # torch reports foreign files by whatever its readers raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: no readable checkpoint ({reason})") from None
+    if not isinstance(checkpoint, dict):
+        raise InputError(f"{path}: holds no dictionary, expected a checkpoint of nco fit")
+    return checkpoint
+
+
+def split(batch: TensorDict) -> tuple[TensorDict, Tensor | None]:
+    """Instances, and their solutions if the batch has them."""
+    if "actions" in batch.keys():
+        return batch["instance"], batch["actions"]
+    return batch, None
