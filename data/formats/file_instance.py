@@ -1,0 +1,39 @@
+"""One instance as a file states it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensordict import TensorDict
+
+
+@dataclass(frozen=True)
+class FileInstance:
+    """
+    One instance with what its file tells beside it.
+
+    Parameters
+    ----------
+    name
+        Of the file, without folder and suffix.
+    problem
+        Name of the problem: a key of `nco.envs.PROBLEMS`.
+    instance
+        Batch size 1, coordinates and distances in float64. Depots come first, everything else in
+        the order of the file: node k is customer k of a ``.sol`` file.
+    path
+        Where it was read.
+    labels
+        Names of the nodes, where the file gives them.
+    best_known
+        Cost of the best-known solution, where one lies beside the file.
+    best_known_source
+        The file that states it.
+    """
+
+    name: str
+    problem: str
+    instance: TensorDict
+    path: Path
+    labels: tuple[str, ...] | None = None
+    best_known: float | None = None
+    best_known_source: str | None = None

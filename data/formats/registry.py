@@ -1,0 +1,106 @@
+"""The table of file formats: a new format is one more row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nco.data.errors import InputError
+from nco.data.formats.best_known import find_best_known
+from nco.data.formats.file_instance import FileInstance
+from nco.data.formats.json_file import read_json, write_json
+from nco.data.formats.matrix import looks_like_matrix, read_matrix
+from nco.data.formats.rounding import Rounding, check_rounding
+from nco.data.formats.table import read_table, write_table
+from nco.data.formats.text import read_text
+from nco.data.formats.tsplib import looks_like_tsplib, read_tsplib
+from nco.data.formats.tsplib_writer import write_tsplib
+from nco.data.values import check_values
+
+
+@dataclass(frozen=True)
+class Format:
+    """
+    One row of the table.
+
+    Parameters
+    ----------
+    name
+        What people call it.
+    suffixes
+        Of its files.
+    looks_like
+        Whether a text is of this format, among those of the same suffix.
+    read, write
+        Its reader and writer.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    looks_like: Callable[[str], bool]
+    read: Callable[[str, Path, Rounding], FileInstance]
+    write: Callable[[Path, FileInstance], None] | None = None
+
+
+FORMATS = (
+    Format("TSPLIB/CVRPLIB", (".vrp", ".tsp"), looks_like_tsplib, read_tsplib, write_tsplib),
+    Format("JSON", (".json",), lambda text: text.lstrip()[:1] == "{", read_json, write_json),
+    Format("CSV matrix", (".csv",), looks_like_matrix, read_matrix),
+    Format("CSV table", (".csv",), lambda text: True, read_table, write_table),
+)
+
+
+def suffixes() -> list[str]:
+    """The file name endings of all formats."""
+    return sorted({suffix for row in FORMATS for suffix in row.suffixes})
+
+
+def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
+    """
+    Reads one instance from a file, with the cost of the best-known solution beside it.
+
+    The suffix tells the format; a file of another suffix is read as TSPLIB if it looks like it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    rounding
+        What ``EUC_2D`` means: see `nco.data.formats.rounding`.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read: one line with file, what was found and what was expected.
+    """
+    path = Path(path)
+    check_rounding(rounding)
+    text = read_text(path)
+    suffix = path.suffix.lower()
+    rows = [row for row in FORMATS if suffix in row.suffixes] or FORMATS[:1]
+    chosen = next((row for row in rows if row.looks_like(text)), rows[0])
+    if suffix not in chosen.suffixes and not chosen.looks_like(text):
+        raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")
+    file = chosen.read(text, path, rounding)
+    try:
+        check_values(file.instance)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    found = find_best_known(path, file.instance)
+    return file if found is None else replace(file, best_known=found[0], best_known_source=found[1])
+
+
+def write(path: Path | str, file: FileInstance) -> None:
+    """
+    Writes one instance, whole or not at all, in the format of the suffix.
+
+    Raises
+    ------
+    InputError
+        No format of this suffix can be written, or it cannot express the instance.
+    """
+    path = Path(path)
+    for row in FORMATS:
+        if path.suffix.lower() in row.suffixes and row.write is not None:
+            row.write(path, file)
+            return
+    raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")

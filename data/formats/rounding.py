@@ -1,0 +1,64 @@
+"""
+Which rounding a file means by ``EUC_2D``.
+
+TSPLIB 95 means the nearest integer, and so do CVRPLIB's sets A, B, E, F, M, P, X, XML100 and AGS
+(Arnold et al. 2019). The sets CMT, Golden, Li and tai say ``EUC_2D`` too, but their published
+costs are unrounded.
+"""
+
+import re
+from typing import Literal, get_args
+
+from nco.data.errors import InputError
+from nco.data.metric import Metric
+
+Rounding = Literal["auto", "none", "nearest", "up", "decimal", "milli"]
+ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
+METRICS: dict[str, Metric] = {
+    "none": Metric.EUCLIDEAN,
+    "nearest": Metric.EUC_2D,
+    "up": Metric.CEIL_2D,
+    "decimal": Metric.DECIMAL,
+    "milli": Metric.MILLI,
+}
+UNROUNDED_SETS = re.compile(r"CMT\d+|Golden_\d+|Li_\d+|[Tt]ai\d+[a-d]?")
+_REMARK = re.compile(rf"\(rounding: ({'|'.join(METRICS)})\)")
+
+
+def euclidean_metric(name: str, comment: str, rounding: Rounding) -> Metric:
+    """
+    The metric of Euclidean coordinates.
+
+    Parameters
+    ----------
+    name
+        What the file calls itself: the names of `UNROUNDED_SETS` mean unrounded distances.
+    comment
+        The file's comment; a remark as of `remark` in it goes before the name.
+    rounding
+        Goes before both unless it is ``auto``.
+    """
+    if rounding != "auto":
+        return METRICS[rounding]
+    if match := _REMARK.search(comment):
+        return METRICS[match[1]]
+    return Metric.EUCLIDEAN if UNROUNDED_SETS.fullmatch(name) else Metric.EUC_2D
+
+
+def remark(metric: Metric) -> str:
+    """What to add to the comment of an ``EUC_2D`` file so that it is read back with ``metric``."""
+    (rounding,) = (key for key, value in METRICS.items() if value == metric)
+    return f"(rounding: {rounding})"
+
+
+def check_rounding(rounding: str) -> None:
+    """
+    Whether there is such a rounding.
+
+    Raises
+    ------
+    InputError
+        There is not.
+    """
+    if rounding not in ROUNDINGS:
+        raise InputError(f"rounding: {rounding!r}, expected one of {', '.join(ROUNDINGS)}")

@@ -1,0 +1,107 @@
+"""
+The grammar that TSPLIB 95 and CVRPLIB files share: specifications and data sections.
+
+``vrplib`` reads it too, but drops the node numbers and the lines on which things stand, and so
+can neither tell a shuffled or truncated section nor say where the error is.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nco.data.errors import InputError
+from nco.data.formats.numbers import shown
+
+_SECTION = re.compile(r"([A-Z_]+)_SECTION\s*:?\s*")
+_SPECIFICATION = re.compile(r"([A-Za-z][A-Za-z0-9_ ]*?)\s*:(.*)")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """``KEY : VALUE``, and the line on which it stands."""
+
+    value: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows of ``NAME_SECTION``: (line, tokens) of each."""
+
+    name: str
+    line: int
+    rows: list[tuple[int, list[str]]]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file taken apart: specifications and sections by name, upper case."""
+
+    path: Path
+    specifications: dict[str, Specification]
+    sections: dict[str, Section]
+
+    def where(self, line: int) -> str:
+        """The opening of a message about a line."""
+        return f"{self.path}, line {line}"
+
+    def specification(self, key: str, expected: str) -> Specification:
+        """
+        A specification that must be there.
+
+        Raises
+        ------
+        InputError
+            It is not.
+        """
+        if key not in self.specifications:
+            raise InputError(f"{self.path}: {key} is missing, expected {expected}")
+        return self.specifications[key]
+
+    def section(self, name: str, expected: str) -> Section:
+        """
+        A section that must be there.
+
+        Raises
+        ------
+        InputError
+            It is not.
+        """
+        if name not in self.sections:
+            raise InputError(f"{self.path}: {name}_SECTION is missing, expected {expected}")
+        return self.sections[name]
+
+
+def scan(text: str, path: Path) -> Document:
+    """
+    Takes a file apart.
+
+    Raises
+    ------
+    InputError
+        A line is no specification, section or row of one; a name comes twice.
+    """
+    document = Document(path, {}, {})
+    section: Section | None = None
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip()
+        if line == "EOF":
+            break
+        if not line:
+            continue
+        where = document.where(number)
+        if match := _SECTION.fullmatch(line):
+            section = Section(match[1], number, [])
+            if section.name in document.sections:
+                raise InputError(f"{where}: {section.name}_SECTION comes twice, expected once")
+            document.sections[section.name] = section
+        elif match := _SPECIFICATION.fullmatch(line):
+            key, value = match[1].upper(), match[2].strip()
+            if key in document.specifications and key != "COMMENT":
+                raise InputError(f"{where}: {key} comes twice, expected once")
+            document.specifications.setdefault(key, Specification(value, number))
+        elif section is not None:
+            section.rows.append((number, line.split()))
+        else:
+            raise InputError(f"{where}: {shown(line)}, expected KEY : VALUE or a section")
+    return document
