@@ -4,6 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nco.data.errors import InputError
+from nco.data.generators import (
+    CVRPGenerator,
+    InstanceGenerator,
+    OPGenerator,
+    PCTSPGenerator,
+    TSPGenerator,
+)
 from nco.envs.constraints import Capacity, DistanceLimit, MinimumPrize, SplitCapacity
 from nco.envs.env import RoutingEnv
 from nco.envs.objectives import Distance, Penalty, Prize, Total
@@ -23,38 +30,47 @@ class Problem:
         What is asked, in one line.
     build
         Composes the environment.
+    generator
+        Draws its instances: called with a number of customers, or a range of it.
     """
 
     summary: str
     build: Callable[[], RoutingEnv]
+    generator: Callable[[int | tuple[int, int]], InstanceGenerator]
 
 
 PROBLEMS: dict[str, Problem] = {
     "tsp": Problem(
         "shortest closed tour through all nodes",
         lambda: RoutingEnv(Tour()),
+        TSPGenerator,
     ),
     "cvrp": Problem(
         "shortest routes from one depot that serve every demand within the capacity",
         lambda: RoutingEnv(DepotRoutes(), [Capacity()]),
+        CVRPGenerator,
     ),
     "sdvrp": Problem(
         "the CVRP, a customer possibly served by several routes",
         lambda: RoutingEnv(SplitRoutes(), [SplitCapacity()]),
+        CVRPGenerator,
     ),
     "op": Problem(
         "a tour of bounded length that collects the most prize",
         lambda: RoutingEnv(OptionalTour(), [DistanceLimit()], Prize()),
+        OPGenerator,
     ),
     "pctsp": Problem(
         "shortest tour that collects a minimum prize, penalties for the rest included",
         lambda: RoutingEnv(OptionalTour(), [MinimumPrize()], Total(Distance(), Penalty())),
+        PCTSPGenerator,
     ),
     "spctsp": Problem(
         "the PCTSP with prizes that only the visit shows, their expectations known",
         lambda: RoutingEnv(
             OptionalTour(), [MinimumPrize("stochastic_prize")], Total(Distance(), Penalty())
         ),
+        PCTSPGenerator,
     ),
 }
 

@@ -2,6 +2,8 @@
 
 from nco.data.generators.base import InstanceGenerator
 from nco.data.generators.locations import GaussianMixture, LocationSampler, UniformLocations
+from nco.data.generators.orienteering import OPGenerator
+from nco.data.generators.prize_collecting import PCTSPGenerator
 from nco.data.generators.uniform import CVRPGenerator, TSPGenerator, default_capacity
 from nco.data.generators.x import XGenerator
 from nco.data.generators.x_locations import XLocations
@@ -11,6 +13,8 @@ __all__ = [
     "GaussianMixture",
     "InstanceGenerator",
     "LocationSampler",
+    "OPGenerator",
+    "PCTSPGenerator",
     "TSPGenerator",
     "UniformLocations",
     "XGenerator",

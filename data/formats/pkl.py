@@ -1,0 +1,198 @@
+"""
+Pickled data sets in the layout of the Attention Model's code (Kool et al. 2019).
+
+A file holds a list with one item an instance, of plain lists and numbers::
+
+    TSP           [[x, y], ...]
+    CVRP, SDVRP   (depot, customers, demand, capacity)
+    OP            (depot, customers, prize, max_length)
+    PCTSP, SPCTSP (depot, customers, penalty, prize, stochastic_prize)
+
+Routing items may end in ``(depot_types, customer_types, grid_size)``: then the coordinates are in
+units of ``1 / grid_size``. In a PCTSP the prize to collect is 1 and is not in the file.
+"""
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.data.atomic import atomic
+from nco.data.errors import InputError
+from nco.data.instance import SCHEMA, make_instance
+from nco.data.unpickle import unpickle
+from nco.data.values import attributes, check_values
+
+# What follows depot and customers in an item, as attributes of the schema.
+LAYOUTS: dict[str, tuple[str, ...]] = {
+    "tsp": (),
+    "cvrp": ("demand", "capacity"),
+    "sdvrp": ("demand", "capacity"),
+    "op": ("prize", "distance_limit"),
+    "pctsp": ("penalty", "prize", "stochastic_prize"),
+    "spctsp": ("penalty", "prize", "stochastic_prize"),
+}
+GRID = 3  # further entries of an item on a grid
+MIN_PRIZE = 1.0
+
+
+def read_pkl(path: Path, problem: str | None = None) -> TensorDict:
+    """
+    Reads a pickled data set as a batch of instances, coordinates in double precision.
+
+    Parameters
+    ----------
+    path
+        The file; it is never executed, see `nco.data.unpickle`.
+    problem
+        Name of the problem; by default the shape of the items tells the layout.
+
+    Raises
+    ------
+    InputError
+        The file is no such data set; the message names the first instance that is wrong.
+    """
+    return from_items(unpickle(path), problem, str(path))
+
+
+def write_pkl(instances: TensorDict, path: Path) -> None:
+    """
+    Writes a batch of instances as a pickled data set.
+
+    Raises
+    ------
+    InputError
+        No layout holds the attributes of the instances, or the file cannot be written.
+    """
+    items = to_items(instances)
+    with atomic(Path(path)) as part:
+        part.write_bytes(pickle.dumps(items, pickle.HIGHEST_PROTOCOL))
+
+
+def from_items(items: Any, problem: str | None = None, source: str = "data set") -> TensorDict:
+    """
+    The instances of a list of items: see `read_pkl`.
+
+    Parameters
+    ----------
+    items
+        One entry an instance.
+    problem
+        Name of the problem, or None.
+    source
+        Where the items come from, for messages.
+    """
+    if problem is not None and problem not in LAYOUTS:
+        raise InputError(f"problem {problem!r} has no .pkl layout, expected one of {_names()}")
+    if not isinstance(items, list | tuple) or not items:
+        raise InputError(f"{source}: {type(items).__name__}, expected a list of instances")
+    names = _columns(items[0], source) if problem is None else LAYOUTS[problem]
+    if not names:
+        return _checked(source, locs=_column(items, "locs", source))
+    count = 2 + len(names)
+    for row, item in enumerate(items):
+        if not isinstance(item, list | tuple) or len(item) not in (count, count + GRID):
+            expected = f"depot, customers, {', '.join(names)}"
+            raise InputError(f"{source}: instance {row}: {_brief(item)}, expected ({expected})")
+    columns = list(zip(*(item[:count] for item in items), strict=True))
+    depot = _column(columns[0], "depot", source, shape=(2,)).unsqueeze(1)
+    locs = torch.cat([depot, _column(columns[1], "locs", source)], dim=1)
+    sides = [item[-1] if len(item) > count else 1 for item in items]
+    grid = _column(sides, "grid_size", source, shape=()).view(-1, 1, 1)
+    fields = {"locs": locs / grid}
+    for name, values in zip(names, columns[2:], strict=True):
+        shape = (locs.shape[1] - 1,) if SCHEMA[name].shape else ()
+        column = _column(values, name, source, shape)
+        fields[name] = torch.nn.functional.pad(column, (1, 0)) if shape else column
+    if "penalty" in names:
+        fields["min_prize"] = torch.full((len(items),), MIN_PRIZE, dtype=torch.double)
+    return _checked(source, **fields)
+
+
+def to_items(instances: TensorDict) -> list[Any]:
+    """The items of a batch of instances, plain lists and numbers: the inverse of `from_items`."""
+    held = attributes(instances)
+    rest = set(held) - {"locs", "min_prize"}
+    names = next((names for names in LAYOUTS.values() if set(names) == rest), None)
+    if names is None or "locs" not in held:
+        found = ", ".join(held)
+        raise InputError(f"instances with {found} have no .pkl layout, expected one of {_names()}")
+    if not bool((instances.get("min_prize", torch.tensor(MIN_PRIZE)) == MIN_PRIZE).all()):
+        raise InputError(f"min_prize: a .pkl data set does not say it, expected {MIN_PRIZE}")
+    locs = instances["locs"]
+    if not names:
+        return locs.tolist()
+    columns = [locs[:, 0].tolist(), locs[:, 1:].tolist()]
+    for name in names:
+        values = instances[name]
+        if SCHEMA[name].shape:
+            columns.append(values[:, 1:].tolist())
+        else:
+            columns.append(values.double().tolist())  # a capacity too, as in the original
+    return list(zip(*columns, strict=True))
+
+
+def _names() -> str:
+    return ", ".join(LAYOUTS)
+
+
+def _brief(value: Any) -> str:
+    """Kind and size of a value, for a message."""
+    size = f" of {len(value)}" if hasattr(value, "__len__") else ""
+    return f"{type(value).__name__}{size}"
+
+
+def _columns(item: Any, source: str) -> tuple[str, ...]:
+    """The layout of an item whose problem is not known."""
+    if isinstance(item, list | np.ndarray):
+        return LAYOUTS["tsp"]
+    if isinstance(item, tuple) and len(item) == 5:
+        return LAYOUTS["pctsp"]
+    if isinstance(item, tuple) and len(item) in (4, 4 + GRID):
+        # Demands are whole numbers by type: constant prizes are 1.0.
+        whole = np.issubdtype(np.asarray(item[2]).dtype, np.integer)
+        return LAYOUTS["cvrp" if whole else "op"]
+    raise InputError(f"{source}: instance 0: {_brief(item)}, expected that of one of {_names()}")
+
+
+def _column(
+    values: Sequence[Any], name: str, source: str, shape: tuple[int, ...] | None = None
+) -> Tensor:
+    """One attribute of all instances; ``shape`` of a single one, else that of the first."""
+    arrays = []
+    for row, value in enumerate(values):
+        where = f"{source}: instance {row}: {name}"
+        try:
+            array = np.asarray(value, dtype=float)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{where}: {_brief(value)}, expected numbers") from error
+        if shape is None:
+            if array.ndim != 2 or array.shape[1] != 2:
+                raise InputError(f"{where}: shape {list(array.shape)}, expected pairs [x, y]")
+            shape = array.shape
+        if array.shape != shape:
+            raise InputError(f"{where}: shape {list(array.shape)}, expected {list(shape)}")
+        arrays.append(array)
+    column = torch.from_numpy(np.stack(arrays))
+    if name not in SCHEMA or not SCHEMA[name].integer:
+        return column
+    broken = (column % 1 != 0).nonzero()
+    if len(broken):
+        found = float(column[tuple(broken[0])])
+        where = f"{source}: instance {int(broken[0][0])}: {name}"
+        raise InputError(f"{where}: {found:g}, expected an integer")
+    return column.long()
+
+
+def _checked(source: str, **fields: Tensor) -> TensorDict:
+    instances = make_instance(**fields)
+    try:
+        check_values(instances)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    return instances
