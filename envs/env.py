@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.instance import num_nodes
 from nco.envs.base import Constraint, Context, Features, FeatureSpec, Objective, State, Visits
 from nco.envs.features import coordinates
 from nco.envs.objectives import Distance
@@ -88,6 +89,10 @@ class RoutingEnv:
     def cost(self, instance: TensorDict, actions: Tensor) -> Tensor:
         """Cost ``[B, R]`` of complete rollouts ``actions [B, R, T]``, from the instance alone."""
         return self.objective.cost(instance, self.visits, actions)
+
+    def num_customers(self, instance: TensorDict) -> int:
+        """Nodes that are no depots."""
+        return num_nodes(instance) - self.visits.num_depots
 
     def starts(self, instance: TensorDict, count: int) -> Tensor:
         """

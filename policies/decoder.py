@@ -80,6 +80,9 @@ class PointerDecoder(nn.Module):
         self.no_node = nn.Parameter(torch.empty(spec.context_nodes, dim))
         self.graph = nn.Linear(dim, dim, bias=False) if graph_context else None
         self.scalars = nn.Linear(spec.context_dim, dim, bias=False) if spec.context_dim else None
+        self.dynamic = (
+            nn.Linear(spec.dynamic_dim, 3 * dim, bias=False) if spec.dynamic_dim else None
+        )
         self.out = nn.Linear(dim, dim, bias=False)
         self.feed_forward = (
             nn.Sequential(nn.Linear(dim, 4 * dim), nn.ReLU(), nn.Linear(4 * dim, dim))
@@ -115,16 +118,49 @@ class PointerDecoder(nn.Module):
         if self.scalars is not None:
             query = query + self.scalars(context.scalars)
         q = query.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        glimpse = attend(q, cache.keys, cache.values, mask.unsqueeze(1))
+        if self.dynamic is None or context.dynamic is None:
+            glimpse = attend(q, cache.keys, cache.values, mask.unsqueeze(1))
+        else:
+            glimpse = self._dynamic_glimpse(q, cache, context.dynamic, mask)
         pointer = self.out(glimpse.transpose(1, 2).flatten(-2))
         if self.feed_forward is not None:
             pointer = pointer + query
             pointer = pointer + self.feed_forward(pointer)
         scores = (pointer @ cache.logit_keys.to(pointer.dtype).mT).float()
+        if self.dynamic is not None and context.dynamic is not None:
+            weight = self.dynamic.weight.chunk(3)[2]
+            scores = scores + _dot(pointer @ weight.to(pointer.dtype), context.dynamic)
         logits = self.tanh_clipping * (scores * pointer.shape[-1] ** -0.5).tanh()
         if self.distance_weight is not None and cache.log_distance is not None:
             logits = logits + self.distance_weight(query).float() * _row(cache.log_distance, nodes)
         return logits.masked_fill(~mask, float("-inf")).log_softmax(-1)
+
+    def _dynamic_glimpse(
+        self, q: Tensor, cache: PointerCache, dynamic: Tensor, mask: Tensor
+    ) -> Tensor:
+        """
+        The glimpse with keys and values that node features change at every step.
+
+        Kool et al. (2019, appendix C.2) add a linear map of ``dynamic [B, R, N, f]`` to the keys
+        and values of every rollout. Since it is linear, its share of the scores and of the mixed
+        values is a product with the few features, and no ``[B, R, N, D]`` is ever built.
+        """
+        assert self.dynamic is not None
+        for_keys, for_values, _ = self.dynamic.weight.chunk(3)  # each [D, f]
+        for_keys = for_keys.unflatten(0, (self.heads, -1))
+        for_values = for_values.unflatten(0, (self.heads, -1)).mT
+        scores = (q @ cache.keys.to(q.dtype).mT).float()
+        scores = scores + _dot(q @ for_keys.to(q.dtype), dynamic.unsqueeze(1))
+        scores = scores * q.shape[-1] ** -0.5
+        weights = scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(-1)
+        mixed = weights.to(cache.values.dtype) @ cache.values
+        amounts = torch.einsum("bhrn,brnf->bhrf", weights, dynamic)
+        return mixed + (amounts @ for_values.float()).to(mixed.dtype)
+
+
+def _dot(query: Tensor, features: Tensor) -> Tensor:
+    """``query [..., R, f]`` times ``features [..., R, N, f]`` in float32: ``[..., R, N]``."""
+    return (features @ query.float().unsqueeze(-1)).squeeze(-1)
 
 
 def minus_log_distance(features: Features) -> Tensor:

@@ -7,7 +7,6 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.instance import num_nodes
 from nco.decoding.rollout import Rollouts, rollout
 from nco.decoding.strategies import Greedy, Strategy
 from nco.envs import RoutingEnv
@@ -84,7 +83,7 @@ class MultiStart(Search):
             embeddings = policy.encode(env.features(instance))
             log_probs, _ = policy.step(embeddings, env.context(env.reset(instance)))
         greedy = log_probs.argmax(-1)
-        count = self.starts or num_nodes(instance) - env.visits.num_depots
+        count = self.starts or env.num_customers(instance)
         first = env.starts(instance, count)
         missing = (first != greedy).all(-1, keepdim=True)
         first[:, :1] = torch.where(missing, greedy, first[:, :1])

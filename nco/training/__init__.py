@@ -1,8 +1,30 @@
 """Training: Lightning modules, baselines and data for `nco fit`."""
 
+from nco.training.baselines import (
+    Baseline,
+    Critic,
+    Exponential,
+    GreedyRollout,
+    NoBaseline,
+    RolloutMean,
+)
 from nco.training.data import Generated, Solved
 from nco.training.imitation import Imitation
 from nco.training.module import RoutingModule
+from nco.training.reinforce import REINFORCE
 from nco.training.stream import Stream
 
-__all__ = ["Generated", "Imitation", "RoutingModule", "Solved", "Stream"]
+__all__ = [
+    "REINFORCE",
+    "Baseline",
+    "Critic",
+    "Exponential",
+    "Generated",
+    "GreedyRollout",
+    "Imitation",
+    "NoBaseline",
+    "RolloutMean",
+    "RoutingModule",
+    "Solved",
+    "Stream",
+]

@@ -7,7 +7,7 @@ import lightning as L
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from tensordict import TensorDict
-from torch import Tensor
+from torch import Tensor, nn
 
 from nco.data.errors import InputError
 from nco.data.seeding import seeded
@@ -85,9 +85,12 @@ class RoutingModule(L.LightningModule):
             values[f"{stage}/gap"] = 100 * (cost / reference - 1).mean()
         self.log_dict(values, prog_bar=True, batch_size=len(cost), sync_dist=True)
 
-    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+    def configure_optimizers(self) -> Any:
         """One optimizer, and the schedule if there is one."""
-        optimizer = self.optimizer(self.policy.parameters())
+        return self._optimizers(list(self.policy.parameters()))
+
+    def _optimizers(self, parameters: list[nn.Parameter]) -> Any:
+        optimizer = self.optimizer(parameters)
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
