@@ -1,11 +1,17 @@
-"""The interface of every solver."""
+"""The interface of every solver, and what the classical ones have in common."""
 
-from typing import Protocol
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from tensordict import TensorDict
 
+from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.solution import Solution
+
+Row = TypeVar("Row")
 
 
 class Solver(Protocol):
@@ -42,3 +48,45 @@ class Solver(Protocol):
             The solver cannot express a rule of the problem, named in the message.
         """
         ...
+
+
+def find_row(table: Mapping[type, Row], part: object, solver: str) -> Row:
+    """
+    The row of a solver's table for one part of an environment: its visits, a rule, its objective.
+
+    Types match exactly: a subclass is another rule, of which the table knows nothing.
+
+    Raises
+    ------
+    InputError
+        There is none; the message names solver and rule.
+    """
+    if type(part) not in table:
+        known = ", ".join(kind.__name__ for kind in table) or "no rule"
+        raise InputError(f"{solver} cannot express {type(part).__name__}, expected one of: {known}")
+    return table[type(part)]
+
+
+def refuse_hopeless(env: RoutingEnv, instance: TensorDict, time_limit: float | None) -> None:
+    """
+    Finds out beforehand what no solver could do.
+
+    Raises
+    ------
+    InputError
+        The instance has no solution, or there is no time to look for one.
+    """
+    if time_limit is not None and not (0 < time_limit < math.inf):
+        raise InputError(f"time limit: {time_limit}, expected a positive number of seconds")
+    reasons = env.impossible(instance)
+    if reasons:
+        raise InputError(f"no solution exists: {reasons[0].rule}: {reasons[0].message}")
+
+
+def never_worse(found: Solution, start: Solution | None) -> Solution:
+    """What was found, or the start's routes if they are better."""
+    if start is None or not start.feasible:
+        return found
+    if found.feasible and found.cost <= start.cost:
+        return found
+    return replace(found, routes=start.routes, cost=start.cost, violations=())

@@ -1,0 +1,110 @@
+"""
+How OR-Tools' routing model expresses each part of a problem. A new rule is one more row.
+
+A row is called with the draft of the model, and may change the vehicles there. What needs the
+model itself goes into ``draft.steps``, which run once the vehicles are settled: OR-Tools fixes
+them before anything can be added.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from ortools.constraint_solver import pywrapcp
+from tensordict import TensorDict
+
+from nco.envs import RoutingEnv
+from nco.envs.base import Constraint, Objective
+from nco.envs.constraints import Capacity
+from nco.envs.objectives import Distance
+from nco.solvers.scaling import Scaling
+from nco.solvers.shapes import Shape
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    The model that rules add themselves to.
+
+    Parameters
+    ----------
+    manager
+        Translates nodes of the instance into indices of the model.
+    routing
+        The routing model.
+    """
+
+    manager: pywrapcp.RoutingIndexManager
+    routing: pywrapcp.RoutingModel
+
+
+@dataclass
+class Draft:
+    """
+    What is known of the model before it can be built.
+
+    Parameters
+    ----------
+    env, instance
+        The problem and one instance of it (batch size 1).
+    shape
+        Depots and customers.
+    distance
+        ``[N, N]`` in the unit of the instance.
+    scaling
+        How costs become integers.
+    vehicles
+        Start and end node of each vehicle.
+    used
+        Vehicles that are needed at least, because a given start uses them.
+    first_solution
+        OR-Tools' name of the first solution strategy that suits the problem.
+    steps
+        What to add to the model, in order.
+    """
+
+    env: RoutingEnv
+    instance: TensorDict
+    shape: Shape
+    distance: NDArray[np.float64]
+    scaling: Scaling
+    vehicles: list[tuple[int, int]]
+    used: int
+    first_solution: str
+    steps: list[Callable[[Model], None]] = field(default_factory=list)
+
+
+def _capacity(draft: Draft, rule: Capacity) -> None:
+    demand = draft.instance["demand"][0].tolist()
+    capacity = int(draft.instance["capacity"][0])
+    alone = draft.env.constraints == (rule,) and len(draft.shape.depots) == 1
+    if alone and "distance" not in draft.instance.keys():
+        # By the triangle inequality, no optimum needs two routes that fit into one vehicle, and
+        # so fewer than 2 total / capacity routes. A hundred cost nothing, and forgive roundings.
+        bound = -(-2 * sum(demand) // max(1, capacity))
+        del draft.vehicles[max(100, bound, draft.used) :]
+
+    def add(model: Model) -> None:
+        load = model.routing.RegisterUnaryTransitVector(demand)
+        model.routing.AddDimension(load, 0, capacity, True, "load")
+
+    draft.steps.append(add)
+
+
+def _distance(draft: Draft, objective: Distance) -> None:
+    def add(model: Model) -> None:
+        matrix = draft.scaling.integers(draft.distance).tolist()
+        model.routing.SetArcCostEvaluatorOfAllVehicles(model.routing.RegisterTransitMatrix(matrix))
+
+    draft.steps.append(add)
+
+
+CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
+    Capacity: _capacity,
+}
+
+OBJECTIVES: dict[type[Objective], Callable[[Draft, Any], None]] = {
+    Distance: _distance,
+}
