@@ -5,9 +5,9 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.data.formats.numbers import MAX_INTEGER, MAX_REAL
 from nco.data.instance import SCHEMA, num_nodes
 from nco.data.metric import Metric
+from nco.data.numbers import MAX_INTEGER, MAX_REAL
 
 SIGNED = {"locs", "view"}  # everything else counts or measures an amount
 

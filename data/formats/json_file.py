@@ -30,10 +30,10 @@ from torch import Tensor
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
-from nco.data.formats.numbers import MAX_INTEGER, MAX_REAL, shown
 from nco.data.formats.rounding import Rounding
 from nco.data.instance import SCHEMA, Field, make_instance
 from nco.data.metric import Metric
+from nco.data.numbers import MAX_INTEGER, MAX_REAL, shown
 from nco.data.values import attributes
 
 FORMAT = "nco-instance"

@@ -7,9 +7,9 @@ import torch
 from nco.data.errors import InputError
 from nco.data.formats.csv_text import csv_cells
 from nco.data.formats.file_instance import FileInstance
-from nco.data.formats.numbers import real
 from nco.data.formats.rounding import Rounding
 from nco.data.instance import make_instance
+from nco.data.numbers import real
 
 
 def looks_like_matrix(text: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nco.data.errors import InputError
-from nco.data.formats.numbers import shown
+from nco.data.numbers import shown
 
 _SECTION = re.compile(r"([A-Z_]+)_SECTION\s*:?\s*")
 _SPECIFICATION = re.compile(r"([A-Za-z][A-Za-z0-9_ ]*?)\s*:(.*)")

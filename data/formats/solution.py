@@ -14,8 +14,8 @@ import vrplib
 
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
-from nco.data.formats.numbers import integer, plain, real, shown
 from nco.data.formats.text import read_text
+from nco.data.numbers import integer, plain, real, shown
 
 _ROUTE = re.compile(r"route\s*#?\s*\d+\s*:?(?P<visits>.*)", re.IGNORECASE)
 _COST = re.compile(r"cost\s*:?\s*(?P<cost>\S*)", re.IGNORECASE)

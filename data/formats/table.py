@@ -23,10 +23,10 @@ from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.csv_text import Cells, csv_cells
 from nco.data.formats.file_instance import FileInstance
-from nco.data.formats.numbers import MAX_REAL, integer, plain, real, shown
 from nco.data.formats.rounding import METRICS, Rounding
 from nco.data.instance import make_instance
 from nco.data.metric import Metric
+from nco.data.numbers import MAX_REAL, integer, plain, real, shown
 from nco.data.values import attributes
 
 PLANE, SPHERE = ("x", "y"), ("lat", "lon")

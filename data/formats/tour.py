@@ -5,9 +5,9 @@ from pathlib import Path
 
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
-from nco.data.formats.numbers import integer, plain
 from nco.data.formats.sections import scan
 from nco.data.formats.text import read_text
+from nco.data.numbers import integer, plain
 
 
 def read_tour(path: Path) -> list[int]:

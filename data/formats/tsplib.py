@@ -13,12 +13,12 @@ from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
-from nco.data.formats.numbers import integer, real, shown
 from nco.data.formats.rounding import Rounding, euclidean_metric
 from nco.data.formats.sections import Document, Section, scan
 from nco.data.formats.weights import explicit_distances
 from nco.data.instance import make_instance
 from nco.data.metric import Metric
+from nco.data.numbers import integer, real, shown
 
 # The weight types whose coordinates settle the distance; EUC_2D has conventions of its own.
 METRICS = {

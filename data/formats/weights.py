@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from nco.data.errors import InputError
-from nco.data.formats.numbers import MAX_REAL, real, shown
 from nco.data.formats.sections import Document
+from nco.data.numbers import MAX_REAL, real, shown
 
 Indices = tuple[np.ndarray, np.ndarray]
 

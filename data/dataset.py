@@ -1,0 +1,139 @@
+"""
+Data sets: many instances of one size in one file, with reference costs if they have them.
+
+``.npz`` and ``.safetensors`` hold one array for each attribute of the schema, the batch first,
+the name of the problem, and ``cost [B]`` where solutions are known.
+"""
+
+from pathlib import Path
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.data.archive import Archive, read_archive, write_archive
+from nco.data.errors import InputError
+from nco.data.instance import SCHEMA, make_instance
+from nco.data.unpickle import unpickle
+from nco.data.values import attributes, check_values
+
+COST = "cost"
+
+
+def load_instances(path: Path | str, rows: slice = slice(None)) -> TensorDict:
+    """
+    The instances of a data set, as they were saved.
+
+    Parameters
+    ----------
+    path
+        The file.
+    rows
+        Which of them; a ``.safetensors`` file is read no further.
+
+    Raises
+    ------
+    InputError
+        The file is no data set, or a value is none that an instance may have.
+    """
+    path = Path(path)
+    tensors = read_archive(path, rows).tensors
+    fields = {name: value for name, value in tensors.items() if name != COST}
+    try:
+        for name, value in fields.items():
+            if name in SCHEMA and not SCHEMA[name].integer and value.dtype == torch.float16:
+                raise InputError(f"{name}: half precision, expected single or double")
+            if value.ndim == 0 or len(value) != len(next(iter(fields.values()))):
+                raise InputError(f"{name}: shape {list(value.shape)}, expected as many as others")
+        widened = {name: _integers_as_int64(value) for name, value in fields.items()}
+        instances = make_instance(**widened)
+        check_values(instances)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return instances
+
+
+def stored_problem(path: Path | str) -> str | None:
+    """
+    The name of the problem that a data set states, if it does.
+
+    Raises
+    ------
+    InputError
+        The file is no data set.
+    """
+    return read_archive(Path(path), slice(0, 0)).problem
+
+
+def save_instances(
+    path: Path | str, instances: TensorDict, problem: str, cost: Tensor | None = None
+) -> None:
+    """
+    Writes a data set, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file, ``.npz`` or ``.safetensors``.
+    instances
+        Batch ``[B]``.
+    problem
+        Name of the problem that they are instances of.
+    cost
+        Reference costs ``[B]``.
+
+    Raises
+    ------
+    InputError
+        The suffix is unknown, or the folder is missing or not writable.
+    """
+    tensors = {name: instances[name] for name in attributes(instances)}
+    if cost is not None:
+        tensors[COST] = cost
+    write_archive(Path(path), Archive(problem, tensors))
+
+
+def read_costs(path: Path | str) -> Tensor:
+    """
+    Reference costs ``[B]`` in double precision.
+
+    Parameters
+    ----------
+    path
+        A data set with costs, or a ``.pkl`` list of ``(cost, tour)`` of each instance, as the
+        Attention Model's code writes it.
+
+    Raises
+    ------
+    InputError
+        The file states no costs, or one that is no number.
+    """
+    path = Path(path)
+    if path.suffix == ".pkl":
+        costs = _pickled_costs(unpickle(path), path)
+    else:
+        tensors = read_archive(path).tensors
+        if COST not in tensors:
+            raise InputError(f"{path}: no array {COST}, expected reference costs")
+        costs = tensors[COST].double()
+    if costs.ndim != 1 or not len(costs) or not bool(costs.isfinite().all()):
+        raise InputError(f"{path}: costs of shape {list(costs.shape)}, expected finite ones [B]")
+    return costs
+
+
+def _pickled_costs(content: object, path: Path) -> Tensor:
+    if isinstance(content, tuple) and len(content) == 2:  # (results, parallelism)
+        content = content[0]
+    if not isinstance(content, list):
+        raise InputError(f"{path}: {type(content).__name__}, expected a list of (cost, tour)")
+    costs = []
+    for row, entry in enumerate(content):
+        try:
+            costs.append(float(entry[0]))
+        except (TypeError, ValueError, IndexError, KeyError, OverflowError):
+            raise InputError(f"{path}: entry {row}, expected (cost, tour)") from None
+    return torch.tensor(costs, dtype=torch.float64)
+
+
+def _integers_as_int64(value: Tensor) -> Tensor:
+    return value if value.is_floating_point() or value.is_complex() else value.long()
