@@ -6,7 +6,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.decoding.rollout import CHECK_EVERY, Rollouts
+from nco.decoding.rollout import CHECK_EVERY, Rollouts, finished
 from nco.decoding.search import Search
 from nco.envs import RoutingEnv
 from nco.policies import Policy
@@ -39,6 +39,7 @@ class Beam(Search):
         policy: Policy,
         instance: TensorDict,
         rng: torch.Generator | None = None,
+        deadline: float | None = None,
     ) -> Rollouts:
         embeddings = policy.encode(env.features(instance))
         # Rollout 0 is the greedy one, the others are the beam; all start from the same state.
@@ -64,7 +65,7 @@ class Beam(Search):
             state = env.step(state.select(parent), action)
             memory = tuple(_select(part, parent) for part in memory)
             actions = torch.cat([_select(actions, parent), action.unsqueeze(-1)], dim=-1)
-            if step % CHECK_EVERY == CHECK_EVERY - 1 and bool(env.done(state).all()):
+            if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
                 break
         return Rollouts(actions=actions, cost=env.cost(instance, actions))
 

@@ -1,5 +1,6 @@
 """Driving an environment with a policy, and replaying what was driven."""
 
+import time
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -8,10 +9,14 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.decoding.strategies import Strategy
-from nco.envs import Context, RoutingEnv
+from nco.envs import Context, RoutingEnv, State
 from nco.policies import Policy, Trajectory
 
 CHECK_EVERY = 8  # steps between looks at whether all rollouts are done: each look waits for a GPU
+
+
+class OutOfTime(Exception):
+    """A deadline passed before the rollouts were complete."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def rollout(
     rng: torch.Generator | None = None,
     embeddings: Any = None,
     record: bool = False,
+    deadline: float | None = None,
 ) -> Rollouts:
     """
     Builds ``rollouts`` solutions of each instance, without gradients.
@@ -71,6 +77,13 @@ def rollout(
         Of these instances, where the caller has them already.
     record
         Keeps the trajectory, for `Policy.evaluate`.
+    deadline
+        Value of `time.perf_counter` at which to give up.
+
+    Raises
+    ------
+    OutOfTime
+        The deadline passed.
     """
     if embeddings is None:
         embeddings = policy.encode(env.features(instance))
@@ -92,11 +105,27 @@ def rollout(
             action = strategy(log_probs, rng)
         actions.append(action)
         state = env.step(state, action)
-        if step % CHECK_EVERY == CHECK_EVERY - 1 and bool(env.done(state).all()):
+        if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
             break
     driven = torch.stack(actions, dim=-1)
     trajectory = _trajectory(driven, seen) if record else None
     return Rollouts(driven, env.cost(instance, driven), trajectory)
+
+
+def finished(env: RoutingEnv, state: State, deadline: float | None) -> bool:
+    """
+    Whether all rollouts are complete.
+
+    Raises
+    ------
+    OutOfTime
+        They are not, and the deadline has passed.
+    """
+    if bool(env.done(state).all()):
+        return True
+    if deadline is not None and time.perf_counter() > deadline:
+        raise OutOfTime
+    return False
 
 
 @torch.no_grad()

@@ -24,8 +24,25 @@ class Search(ABC):
         policy: Policy,
         instance: TensorDict,
         rng: torch.Generator | None = None,
+        deadline: float | None = None,
     ) -> Rollouts:
-        """Solves each instance of the batch; `Rollouts.best` picks among what comes back."""
+        """
+        Solves each instance of the batch; `Rollouts.best` picks among what comes back.
+
+        Parameters
+        ----------
+        env, policy, instance
+            The problem, the network in evaluation mode, and instances ``[B]``.
+        rng
+            Source of randomness.
+        deadline
+            Value of `time.perf_counter` at which to give up.
+
+        Raises
+        ------
+        OutOfTime
+            The deadline passed.
+        """
 
 
 @dataclass(frozen=True)
@@ -50,8 +67,11 @@ class Single(Search):
         policy: Policy,
         instance: TensorDict,
         rng: torch.Generator | None = None,
+        deadline: float | None = None,
     ) -> Rollouts:
-        return rollout(env, policy, instance, self.strategy, self.samples, rng=rng)
+        return rollout(
+            env, policy, instance, self.strategy, self.samples, rng=rng, deadline=deadline
+        )
 
 
 @dataclass(frozen=True)
@@ -78,6 +98,7 @@ class MultiStart(Search):
         policy: Policy,
         instance: TensorDict,
         rng: torch.Generator | None = None,
+        deadline: float | None = None,
     ) -> Rollouts:
         with torch.no_grad():
             embeddings = policy.encode(env.features(instance))
@@ -87,7 +108,9 @@ class MultiStart(Search):
         first = env.starts(instance, count)
         missing = (first != greedy).all(-1, keepdim=True)
         first[:, :1] = torch.where(missing, greedy, first[:, :1])
-        return rollout(env, policy, instance, self.strategy, count, first, rng, embeddings)
+        return rollout(
+            env, policy, instance, self.strategy, count, first, rng, embeddings, deadline=deadline
+        )
 
 
 @dataclass(frozen=True)
@@ -116,11 +139,12 @@ class Augment(Search):
         policy: Policy,
         instance: TensorDict,
         rng: torch.Generator | None = None,
+        deadline: float | None = None,
     ) -> Rollouts:
         batch = instance.batch_size[0]
         seen = dihedral(coordinates(instance))[: self.views]
         repeated = instance.repeat(self.views).set("view", seen.flatten(0, 1))
-        found = self.search(env, policy, repeated, rng)
+        found = self.search(env, policy, repeated, rng, deadline)
 
         def by_instance(value: Tensor) -> Tensor:
             return value.unflatten(0, (self.views, batch)).transpose(0, 1).flatten(1, 2)

@@ -7,6 +7,7 @@ from nco.data.errors import InputError
 from nco.solvers.base import Solver
 from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.ortools import ORTools
+from nco.solvers.policy import PolicySolver
 from nco.solvers.pyvrp import PyVRP
 
 
@@ -28,6 +29,7 @@ class SolverEntry:
 
 
 SOLVERS: dict[str, SolverEntry] = {
+    "policy": SolverEntry("a learned policy, decoded", PolicySolver),
     "ortools": SolverEntry("OR-Tools' routing library, guided local search", ORTools),
     "pyvrp": SolverEntry("PyVRP, iterated local search of the HGS family", PyVRP),
     "fast-tsp": SolverEntry("fast-tsp, local search for the symmetric TSP", FastTSP),
