@@ -2,7 +2,8 @@
 Data sets: many instances of one size in one file, with reference costs if they have them.
 
 ``.npz`` and ``.safetensors`` hold one array for each attribute of the schema, the batch first,
-the name of the problem, and ``cost [B]`` where solutions are known.
+the name of the problem, and ``cost [B]`` where solutions are known. The ``.pkl`` files of other
+code are read too.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from nco.data.archive import Archive, read_archive, write_archive
 from nco.data.errors import InputError
+from nco.data.formats.pkl import read_pkl
 from nco.data.instance import SCHEMA, make_instance
 from nco.data.unpickle import unpickle
 from nco.data.values import attributes, check_values
@@ -20,7 +22,9 @@ from nco.data.values import attributes, check_values
 COST = "cost"
 
 
-def load_instances(path: Path | str, rows: slice = slice(None)) -> TensorDict:
+def load_instances(
+    path: Path | str, rows: slice = slice(None), problem: str | None = None
+) -> TensorDict:
     """
     The instances of a data set, as they were saved.
 
@@ -30,6 +34,8 @@ def load_instances(path: Path | str, rows: slice = slice(None)) -> TensorDict:
         The file.
     rows
         Which of them; a ``.safetensors`` file is read no further.
+    problem
+        What the instances of a ``.pkl`` file are instances of, see `nco.data.formats.pkl`.
 
     Raises
     ------
@@ -37,6 +43,8 @@ def load_instances(path: Path | str, rows: slice = slice(None)) -> TensorDict:
         The file is no data set, or a value is none that an instance may have.
     """
     path = Path(path)
+    if path.suffix == ".pkl":
+        return read_pkl(path, problem)[rows]
     tensors = read_archive(path, rows).tensors
     fields = {name: value for name, value in tensors.items() if name != COST}
     try:
@@ -55,14 +63,15 @@ def load_instances(path: Path | str, rows: slice = slice(None)) -> TensorDict:
 
 def stored_problem(path: Path | str) -> str | None:
     """
-    The name of the problem that a data set states, if it does.
+    The name of the problem that a data set states; ``.pkl`` files state none.
 
     Raises
     ------
     InputError
         The file is no data set.
     """
-    return read_archive(Path(path), slice(0, 0)).problem
+    path = Path(path)
+    return None if path.suffix == ".pkl" else read_archive(path, slice(0, 0)).problem
 
 
 def save_instances(

@@ -2,7 +2,7 @@
 Solved instances to learn from: ragged arrays, instance after instance, in ``.npz`` files.
 
 Every file has ``xy [sum(nodes), 2]`` (integers; the grid is 0..1000 when there are demands, else
-0..65535), ``nodes`` per instance (depot included) and ``cost``. Routing labels add ``demand``,
+0..65535) and ``nodes`` per instance (depot included). Routing labels add ``demand``,
 ``capacity`` and ``tour`` with ``tour_len``: a giant tour with 0 between the routes and at both
 ends. Tour labels have ``tour``: a permutation per instance.
 """
@@ -10,11 +10,11 @@ ends. Tour labels have ``tour``: a permutation per instance.
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.archive import read_archive
 from nco.data.errors import InputError
 from nco.data.instance import make_instance
 
@@ -42,18 +42,16 @@ class Labels:
         for path, part in zip(paths, parts, strict=True):
             if ("demand" in part) != self._routing:
                 raise InputError(f"{path}: labels of another problem than {paths[0]}")
-        arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        self._xy = torch.from_numpy(arrays["xy"].astype(np.float32))
-        self._xy /= 1000 if self._routing else 65535
-        self._tour = torch.from_numpy(arrays["tour"].astype(np.int64))
-        self._nodes = torch.from_numpy(arrays["nodes"].astype(np.int64))
-        lengths = arrays["tour_len" if self._routing else "nodes"].astype(np.int64)
-        self._length = torch.from_numpy(lengths)
+        arrays = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+        self._xy = arrays["xy"].float() / (1000 if self._routing else 65535)
+        self._tour = arrays["tour"].long()
+        self._nodes = arrays["nodes"].long()
+        self._length = arrays["tour_len" if self._routing else "nodes"].long()
         self._node_start = self._nodes.cumsum(0) - self._nodes
         self._tour_start = self._length.cumsum(0) - self._length
         if self._routing:
-            self._demand = torch.from_numpy(arrays["demand"].astype(np.int64))
-            self._capacity = torch.from_numpy(arrays["capacity"].astype(np.int64))
+            self._demand = arrays["demand"].long()
+            self._capacity = arrays["capacity"].long()
         self._by_size = {
             int(n): (self._nodes == n).nonzero().squeeze(-1) for n in self._nodes.unique()
         }
@@ -100,17 +98,47 @@ class Labels:
         return make_instance(**fields), torch.where(inside, self._tour[place * inside], 0)
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file, expected an archive of labels") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path}: no readable .npz archive ({error})") from None
+def _load(path: Path) -> dict[str, Tensor]:
+    arrays = read_archive(path).tensors
     wanted = ["xy", "nodes", "tour"]
     wanted += ["capacity", "tour_len"] if "demand" in arrays else []
-    for key in wanted:
-        if key not in arrays:
-            raise InputError(f"{path}: array {key} is missing")
-    return arrays
+    for name in wanted:
+        if name not in arrays:
+            raise InputError(f"{path}: array {name} is missing")
+    nodes = arrays["nodes"]
+    length = arrays["tour_len" if "demand" in arrays else "nodes"]
+    total = int(nodes.sum()) if nodes.ndim == 1 else -1
+    shapes = {
+        "xy": [total, 2],
+        "demand": [total],
+        "capacity": [len(nodes)],
+        "tour_len": [len(nodes)],
+        "tour": [int(length.sum())],
+        "nodes": [len(nodes)],
+    }
+    for name, shape in shapes.items():
+        if name in arrays and list(arrays[name].shape) != shape:
+            found = list(arrays[name].shape)
+            raise InputError(f"{path}: array {name} of shape {found}, expected {shape}")
+        if name in arrays and arrays[name].is_floating_point():
+            raise InputError(f"{path}: array {name} of {arrays[name].dtype}, expected integers")
+    used = {name: arrays[name] for name in shapes if name in arrays}
+    _check_tours(path, used, nodes.long(), length.long())
+    return used
+
+
+def _check_tours(path: Path, arrays: dict[str, Tensor], nodes: Tensor, length: Tensor) -> None:
+    """Every customer (without demands: every node) of every instance once on its tour."""
+    tour = arrays["tour"].long()
+    depots = int("demand" in arrays)
+    outside = (nodes < 1).any() or (length < depots).any()
+    owner = torch.arange(len(nodes)).repeat_interleave(length.clamp_min(0))
+    outside |= ((tour < 0) | (tour >= nodes[owner])).any()
+    if not outside:
+        start = nodes.cumsum(0) - nodes
+        counts = torch.bincount(start[owner] + tour, minlength=int(nodes.sum()))
+        if depots:
+            counts[start] = 1  # a tour may pass the depot any number of times
+        outside |= (counts != 1).any()
+    if outside:
+        raise InputError(f"{path}: array tour, expected every node of every instance once")

@@ -100,7 +100,9 @@ def from_items(items: Any, problem: str | None = None, source: str = "data set")
             expected = f"depot, customers, {', '.join(names)}"
             raise InputError(f"{source}: instance {row}: {_brief(item)}, expected ({expected})")
     columns = list(zip(*(item[:count] for item in items), strict=True))
-    depot = _column(columns[0], "depot", source, shape=(2,)).unsqueeze(1)
+    # Zhou et al. (2024) write the depot as a list of one point.
+    points = [d[0] if isinstance(d, list | tuple) and len(d) == 1 else d for d in columns[0]]
+    depot = _column(points, "depot", source, shape=(2,)).unsqueeze(1)
     locs = torch.cat([depot, _column(columns[1], "locs", source)], dim=1)
     sides = [item[-1] if len(item) > count else 1 for item in items]
     grid = _column(sides, "grid_size", source, shape=()).view(-1, 1, 1)
