@@ -11,7 +11,14 @@ from nco.data.generators import (
     PCTSPGenerator,
     TSPGenerator,
 )
-from nco.envs.constraints import Capacity, DistanceLimit, MinimumPrize, SplitCapacity
+from nco.envs.constraints import (
+    Capacity,
+    DistanceLimit,
+    MinimumPrize,
+    SinglePrecisionCapacity,
+    SinglePrecisionSplitCapacity,
+    SplitCapacity,
+)
 from nco.envs.env import RoutingEnv
 from nco.envs.objectives import Distance, Penalty, Prize, Total
 from nco.envs.optional_tour import OptionalTour
@@ -32,11 +39,15 @@ class Problem:
         Composes the environment.
     generator
         Draws its instances: called with a number of customers, or a range of it.
+    published
+        Composes it in the arithmetic of the Attention Model's code, where that refuses moves
+        that the exact rule allows: see `nco.envs.constraints.single_precision`.
     """
 
     summary: str
     build: Callable[[], RoutingEnv]
     generator: Callable[[int | tuple[int, int]], InstanceGenerator]
+    published: Callable[[], RoutingEnv] | None = None
 
 
 PROBLEMS: dict[str, Problem] = {
@@ -49,11 +60,13 @@ PROBLEMS: dict[str, Problem] = {
         "shortest routes from one depot that serve every demand within the capacity",
         lambda: RoutingEnv(DepotRoutes(), [Capacity()]),
         CVRPGenerator,
+        lambda: RoutingEnv(DepotRoutes(), [SinglePrecisionCapacity()]),
     ),
     "sdvrp": Problem(
         "the CVRP, a customer possibly served by several routes",
         lambda: RoutingEnv(SplitRoutes(), [SplitCapacity()]),
         CVRPGenerator,
+        lambda: RoutingEnv(SplitRoutes(), [SinglePrecisionSplitCapacity()]),
     ),
     "op": Problem(
         "a tour of bounded length that collects the most prize",
@@ -75,7 +88,7 @@ PROBLEMS: dict[str, Problem] = {
 }
 
 
-def problem(name: str) -> RoutingEnv:
+def problem(name: str, published: bool = False) -> RoutingEnv:
     """
     The environment of a named problem.
 
@@ -83,6 +96,8 @@ def problem(name: str) -> RoutingEnv:
     ----------
     name
         A name of the table `PROBLEMS`.
+    published
+        In the arithmetic of published weights where that differs (to reproduce published costs).
 
     Raises
     ------
@@ -91,4 +106,5 @@ def problem(name: str) -> RoutingEnv:
     """
     if name not in PROBLEMS:
         raise InputError(f"problem {name!r} is unknown, expected one of {', '.join(PROBLEMS)}")
-    return PROBLEMS[name].build()
+    row = PROBLEMS[name]
+    return row.published() if published and row.published is not None else row.build()

@@ -21,7 +21,7 @@ class SplitRoutes(DepotRoutes):
 
     def max_steps(self, instance: TensorDict) -> int:
         # A visit serves what is left of a customer, or fills the vehicle and ends its route.
-        full = instance["demand"].sum(-1) // instance["capacity"]
+        full = -(-instance["demand"].sum(-1) // instance["capacity"])
         return 2 * (num_nodes(instance) - 1 + int(full.max()))
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:

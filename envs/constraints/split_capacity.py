@@ -38,22 +38,24 @@ class SplitCapacity(Constraint):
         }
 
     def feasible(self, state: State) -> Tensor:
-        room = state.instance["capacity"].unsqueeze(-1) - state.parts["load"]
-        return (state.parts["remaining"] == 0) | (room > 0).unsqueeze(-1)
+        return (state.parts["remaining"] == 0) | (self._room(state) > 0).unsqueeze(-1)
 
     def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
-        room = state.instance["capacity"].unsqueeze(-1) - state.parts["load"]
         remaining, node = state.parts["remaining"], action.unsqueeze(-1)
         left = remaining.gather(-1, node).squeeze(-1)
-        served = torch.minimum(left, room)
+        served = torch.minimum(left, self._room(state))
         return {
             "load": torch.where(action == 0, 0, state.parts["load"] + served),
             "remaining": remaining.scatter(-1, node, (left - served).unsqueeze(-1)),
         }
 
     def unfinished(self, state: State, action: Tensor) -> Tensor:
-        room = state.instance["capacity"].unsqueeze(-1) - state.parts["load"]
-        return state.parts["remaining"].gather(-1, action.unsqueeze(-1)).squeeze(-1) > room
+        left = state.parts["remaining"].gather(-1, action.unsqueeze(-1)).squeeze(-1)
+        return left > self._room(state)
+
+    def _room(self, state: State) -> Tensor:
+        """What the vehicle can still carry, ``[B, R]``."""
+        return state.instance["capacity"].unsqueeze(-1) - state.parts["load"]
 
     def node_features(self, instance: TensorDict) -> Tensor:
         return (instance["demand"] / instance["capacity"].unsqueeze(-1)).unsqueeze(-1).float()
