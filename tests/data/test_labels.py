@@ -1,0 +1,116 @@
+"""Labels: ragged archives of solved instances."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nco.data.errors import InputError
+from nco.data.labels import Labels
+from nco.envs import Route, problem
+from tests.benchmark_data import benchmark_data
+
+# Two CVRP instances, of 2 and 3 customers, on the grid 0..1000.
+ROUTING = {
+    "xy": np.array([[0, 0], [300, 400], [0, 1000], [500, 500], [1, 2], [3, 4], [5, 6]], np.int16),
+    "demand": np.array([0, 3, 4, 0, 1, 1, 1], np.int16),
+    "nodes": np.array([3, 4], np.int16),
+    "capacity": np.array([6, 9], np.int32),
+    "tour": np.array([0, 1, 0, 2, 0, 0, 2, 3, 1, 0], np.int16),
+    "tour_len": np.array([5, 5], np.int16),
+}
+TOURS = {
+    "xy": np.array([[0, 0], [65535, 0], [0, 65535]], np.uint16),
+    "nodes": np.array([3], np.int16),
+    "tour": np.array([2, 0, 1], np.uint8),
+}
+
+
+def archive(folder: Path, **arrays: np.ndarray) -> Path:
+    path = folder / "labels.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    return path
+
+
+def test_routing_labels(tmp_path: Path) -> None:
+    """Coordinates come to the unit square, tours without the depot at their front."""
+    labels = Labels([archive(tmp_path, **ROUTING)])
+    assert len(labels) == 2 and labels.sizes == [3, 4] and labels.count(3) == 1
+    instance, actions = labels.select(3, torch.tensor([0, 0]))
+    assert instance["locs"].dtype == torch.float32
+    assert instance["locs"][1].tolist() == torch.tensor([[0, 0], [0.3, 0.4], [0, 1.0]]).tolist()
+    assert instance["demand"].tolist() == [[0, 3, 4]] * 2
+    assert instance["capacity"].tolist() == [6, 6]
+    assert actions.tolist() == [[1, 0, 2, 0]] * 2
+    assert labels.select(4, torch.tensor([0]))[1].tolist() == [[2, 3, 1, 0]]
+
+
+def test_shorter_tours_are_padded_with_the_depot(tmp_path: Path) -> None:
+    """In one batch, tours of fewer routes end in zeros."""
+    arrays = {
+        "xy": np.zeros((6, 2), np.int16),
+        "demand": np.array([0, 1, 1] * 2),
+        "nodes": np.array([3, 3]),
+        "capacity": np.array([2, 1]),
+        "tour": np.array([0, 2, 1, 0, 0, 1, 0, 2, 0]),
+        "tour_len": np.array([4, 5]),
+    }
+    _, actions = Labels([archive(tmp_path, **arrays)]).select(3, torch.arange(2))
+    assert actions.tolist() == [[2, 1, 0, 0], [1, 0, 2, 0]]
+
+
+def test_tour_labels(tmp_path: Path) -> None:
+    """Without demands the tour is a permutation, taken as it is; 65535 is 1."""
+    instance, actions = Labels([archive(tmp_path, **TOURS)]).select(3, torch.tensor([0]))
+    assert instance["locs"].tolist() == [[[0, 0], [1, 0], [0, 1]]]
+    assert actions.tolist() == [[2, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tour": np.array([0, 1, 0, 1, 0, 0, 2, 3, 1, 0])}, "array tour, expected every node"),
+        ({"tour": np.array([0, 1, 0, 3, 0, 0, 2, 3, 1, 0])}, "array tour, expected every node"),
+        ({"tour": np.array([0, -1, 0, 2, 0, 0, 2, 3, 1, 0])}, "array tour, expected every node"),
+        ({"tour": np.array([0, 1, 0, 2])}, r"array tour of shape \[4\], expected \[10\]"),
+        ({"nodes": np.array([3, 5])}, "array xy of shape"),
+        ({"capacity": np.array([6])}, r"array capacity of shape \[1\], expected \[2\]"),
+        ({"demand": ROUTING["demand"] * 1.5}, "array demand of torch.float64, expected integers"),
+    ],
+)
+def test_labels_that_contradict_themselves(
+    tmp_path: Path, change: dict[str, np.ndarray], message: str
+) -> None:
+    """An array that does not fit the others is named, not trained on."""
+    with pytest.raises(InputError, match=message):
+        Labels([archive(tmp_path, **(ROUTING | change))])
+
+
+def test_labels_of_two_problems_do_not_mix(tmp_path: Path) -> None:
+    """Files with and without demands are no one set of labels."""
+    (tmp_path / "other").mkdir()
+    paths = [archive(tmp_path, **ROUTING), archive(tmp_path / "other", **TOURS)]
+    with pytest.raises(InputError, match="another problem"):
+        Labels(paths)
+
+
+@pytest.mark.parametrize("name", ["cvrp", "tsp"])
+def test_real_labels_are_what_they_state(name: str) -> None:
+    """The labels' tours are feasible by the checker and cost what the file states."""
+    files = {"cvrp": "cvrp_11_000.npz", "tsp": "tsp_020_100_0.npz"}
+    path = benchmark_data("labels", files[name])
+    labels, env = Labels([path]), problem(name)
+    with np.load(path) as content:
+        stated, nodes = content["cost"], content["nodes"]
+    scale = 1000 if name == "cvrp" else 1
+    for size in labels.sizes[::7]:
+        count = min(5, labels.count(size))
+        instance, actions = labels.select(size, torch.arange(count))
+        cost = env.cost(instance, actions.unsqueeze(1)).squeeze(1) * scale
+        expected = torch.from_numpy(stated[nodes == size][:count]).float()
+        torch.testing.assert_close(cost, expected, rtol=2e-5, atol=1e-3)
+        for row in range(count):
+            routes = env.visits.routes(actions[row].tolist())
+            assert all(isinstance(route, Route) for route in routes)
+            assert env.check(instance[row : row + 1], routes) == []
