@@ -101,7 +101,7 @@ def compare(name: str, nodes: int, seed: int, lattice: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ENUMERABLE)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(nodes=st.integers(2, 6), seed=st.integers(0, 2**31), lattice=st.booleans())
 def test_mask_allows_exactly_what_is_feasible(
     name: str, nodes: int, seed: int, lattice: bool

@@ -91,7 +91,7 @@ def test_amounts_are_told() -> None:
     assert twice.message == "node 0 is visited 2 times, expected once"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(nodes=st.integers(4, 12), seed=st.integers(0, 2**31), data=st.data())
 def test_any_single_corruption_is_caught(nodes: int, seed: int, data: st.DataObject) -> None:
     """Wherever a node is dropped, repeated or replaced, the checker of the CVRP says so."""

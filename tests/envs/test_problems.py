@@ -19,7 +19,7 @@ from tests.envs.random_instances import draw, rollout
 BATCH, ROLLOUTS = 3, 4
 every_problem = pytest.mark.parametrize("name", PROBLEMS)
 random_cases = given(nodes=st.integers(2, 12), seed=st.integers(0, 2**31), lattice=st.booleans())
-some = settings(max_examples=15, deadline=None)
+some = settings(max_examples=15)
 
 
 def test_unknown_problems_are_refused() -> None:
