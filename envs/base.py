@@ -140,8 +140,10 @@ class Constraint(ABC):
 
     `violations` judges finished routes with plain numbers and shares no code with `feasible`.
     A part's names are its own: prefix them with the constraint's name if they could clash.
+    ``reads`` names the attributes of the instance that the rule cannot do without.
     """
 
+    reads: tuple[str, ...] = ()
     node_dim: int = 0
     context_dim: int = 0
     dynamic_dim: int = 0
@@ -197,8 +199,11 @@ class Objective(ABC):
         Size of `node_features`.
     maximised
         Whether people state minus the cost: a prize that is collected.
+    reads
+        Attributes of the instance that it cannot do without, beside the distances.
     """
 
+    reads: tuple[str, ...] = ()
     node_dim: int = 0
     maximised: bool = False
 

@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs.base import Constraint, Context, Features, FeatureSpec, Objective, State, Visits
 from nco.envs.features import coordinates
@@ -142,8 +143,32 @@ class RoutingEnv:
             found += rule.violations(instance, routes)
         return found
 
+    def require(self, instance: TensorDict) -> None:
+        """
+        Whether instances have all the attributes that the problem's rules read.
+
+        Raises
+        ------
+        InputError
+            One is absent.
+        """
+        parts: list[Constraint | Objective] = [*self.constraints, self.objective]
+        for part in parts:
+            for name in part.reads:
+                if name not in instance.keys():
+                    rule = type(part).__name__
+                    raise InputError(f"instance: {name} is absent, expected for the rule {rule}")
+
     def impossible(self, instance: TensorDict) -> list[Violation]:
-        """Why an instance (batch size 1) has no solution, by rule and node, before any solver."""
+        """
+        Why an instance (batch size 1) has no solution, by rule and node, before any solver.
+
+        Raises
+        ------
+        InputError
+            An attribute is absent, see `require`.
+        """
+        self.require(instance)
         found = [reason for rule in self.constraints for reason in rule.impossible(instance)]
         # A customer that nobody can serve is no obstacle where it may be left out.
         return [r for r in found if r.node is None] if self.visits.optional else found

@@ -19,6 +19,7 @@ class Capacity(Constraint):
     remaining share of the capacity in the decoder (Kool et al. 2019, appendix C.1).
     """
 
+    reads = ("demand", "capacity")
     node_dim = 1
     context_dim = 1
 

@@ -29,6 +29,7 @@ class DistanceLimit(Constraint):
     et al. 2019, appendix D).
     """
 
+    reads = ("distance_limit",)
     context_dim = 1
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:

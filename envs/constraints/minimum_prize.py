@@ -31,6 +31,7 @@ class MinimumPrize(Constraint):
     context_dim = 1
 
     def __init__(self, collected: str = "prize"):
+        self.reads = ("min_prize", "prize", collected)
         self.collected = collected
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ class SplitCapacity(Constraint):
     and as dynamic feature remaining demand / capacity (Kool et al. 2019, appendix C).
     """
 
+    reads = ("demand", "capacity")
     node_dim = 1
     context_dim = 1
     dynamic_dim = 1

@@ -20,6 +20,7 @@ class Penalty(Objective):
     of each node in the unit of the policy's coordinates (Kool et al. 2019, appendix E).
     """
 
+    reads = ("penalty",)
     node_dim = 1
 
     def node_features(self, instance: TensorDict) -> Tensor:

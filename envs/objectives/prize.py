@@ -18,6 +18,7 @@ class Prize(Objective):
     (Kool et al. 2019, appendix D), else divided by the largest.
     """
 
+    reads = ("prize",)
     node_dim = 1
     maximised = True
 

@@ -22,6 +22,7 @@ class Total(Objective):
 
     def __init__(self, *terms: Objective):
         self.terms = terms
+        self.reads = tuple(name for term in terms for name in term.reads)
         self.node_dim = sum(term.node_dim for term in terms)
 
     def node_features(self, instance: TensorDict) -> Tensor | None:
