@@ -77,7 +77,8 @@ def write_archive(path: Path, archive: Archive) -> None:
 
 
 def _read_npz(path: Path, rows: slice) -> Archive:
-    with np.load(path, allow_pickle=False) as content:
+    # Opened here: numpy leaves a file open whose archive it cannot read.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
         names = [name for name in content.files if name != PROBLEM]
         tensors = {name: _tensor(content[name][rows]) for name in names}
         return Archive(str(content[PROBLEM]) if PROBLEM in content.files else None, tensors)

@@ -109,7 +109,7 @@ def _tensor(name: str, value: Any, path: Path) -> Tensor:
     if name not in SCHEMA:
         raise InputError(f"{path}: attribute {shown(name)}, expected one of {', '.join(SCHEMA)}")
     if name == "metric":
-        if value not in Metric.__members__:
+        if not isinstance(value, str) or value not in Metric.__members__:
             expected = ", ".join(Metric.__members__)
             raise InputError(f"{path}: metric {shown(str(value))}, expected one of {expected}")
         return torch.tensor(int(Metric[value]))
@@ -126,9 +126,8 @@ def _check_nested(value: Any, field: Field, depth: int, where: str) -> None:
         for item in value:
             _check_nested(item, field, depth - 1, where)
             if depth > 1 and len(item) != len(value[0]):
-                raise InputError(
-                    f"{where}: lists of {len(value[0])} and {len(item)}, expected equal"
-                )
+                lengths = f"{len(value[0])} and {len(item)}"
+                raise InputError(f"{where}: lists of {lengths} items, expected equal ones")
     elif field.integer and not (type(value) is int and abs(value) <= MAX_INTEGER):
         raise InputError(f"{where}: {shown(str(value))}, expected an integer up to {MAX_INTEGER}")
     elif not field.integer and not _is_real(value):

@@ -80,10 +80,12 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
     chosen = next((row for row in rows if row.looks_like(text)), rows[0])
     if suffix not in chosen.suffixes and not chosen.looks_like(text):
         raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")
-    file = chosen.read(text, path, rounding)
     try:
+        file = chosen.read(text, path, rounding)
         check_values(file.instance)
     except InputError as error:
+        if str(error).startswith(str(path)):
+            raise
         raise InputError(f"{path}: {error}") from None
     found = find_best_known(path, file.instance)
     return file if found is None else replace(file, best_known=found[0], best_known_source=found[1])

@@ -1,0 +1,238 @@
+"""Mutated files: whatever a file holds, it is read, or refused with an `InputError` of one line."""
+
+import math
+import pickle
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from nco.data.dataset import load_instances, read_costs, save_instances
+from nco.data.errors import InputError, InputWarning
+from nco.data.formats import FileInstance, read, read_solution, read_tour, write, write_tour
+from nco.data.generators import XGenerator
+from nco.data.labels import Labels
+from nco.data.values import check_values
+from nco.envs import problem
+from tests.benchmark_data import benchmark_data
+
+Edit = tuple[str, int, int, bytes]
+TOKENS = [
+    *(b"", b"-1", b"0", b"nan", b"inf", b"1e999", b"-1e12", b"3.5", b"99999999999999999999"),
+    *(b"1_000", "\u0663".encode(), b"\xff\xfe", b"\0", b":", b",", b'"', b"#", b"EOF", b"[[[["),
+    *(b"DIMENSION : 7\n", b"DEMAND_SECTION\n", b"TYPE : TSP\n", b"Route #1: 1\n", b"Cost\n"),
+]
+
+
+def edits() -> st.SearchStrategy[list[Edit]]:
+    """One to four edits, each with two places (in parts of 2^16) and a payload."""
+    place = st.integers(0, 2**16 - 1)
+    kind = st.sampled_from([*BYTE_EDITS, *LINE_EDITS])
+    return st.lists(st.tuples(kind, place, place, st.sampled_from(TOKENS)), min_size=1, max_size=4)
+
+
+def flip(content: bytes, a: int, b: int, token: bytes) -> bytes:
+    return (
+        content[:a] + bytes(byte ^ (1 << b % 8) for byte in content[a : a + 1]) + content[a + 1 :]
+    )
+
+
+def insert(content: bytes, a: int, b: int, token: bytes) -> bytes:
+    return content[:a] + token + content[a:]
+
+
+def cut(content: bytes, a: int, b: int, token: bytes) -> bytes:
+    return content[:a] + content[a + b % 20 :]
+
+
+def truncate(content: bytes, a: int, b: int, token: bytes) -> bytes:
+    return content[:a]
+
+
+def replace_word(lines: list[bytes], a: int, b: int, token: bytes) -> None:
+    words = lines[a].split(b" ")
+    word = b % len(words)
+    words[word] = token + (b"\n" if words[word].endswith(b"\n") else b"")
+    lines[a] = b" ".join(words)
+
+
+def change_number(lines: list[bytes], a: int, b: int, token: bytes) -> None:
+    lines[a] = lines[a].replace(str(b % 10).encode(), str(b % 1000).encode())
+
+
+def drop(lines: list[bytes], a: int, b: int, token: bytes) -> None:
+    del lines[a]
+
+
+def repeat(lines: list[bytes], a: int, b: int, token: bytes) -> None:
+    lines.insert(b, lines[a])
+
+
+def exchange(lines: list[bytes], a: int, b: int, token: bytes) -> None:
+    lines[a], lines[b] = lines[b], lines[a]
+
+
+BYTE_EDITS = {edit.__name__: edit for edit in (flip, insert, cut, truncate)}
+LINE_EDITS = {edit.__name__: edit for edit in (replace_word, change_number, drop, repeat, exchange)}
+
+
+def mutated(content: bytes, changes: list[Edit]) -> bytes:
+    """The content after all edits."""
+    for kind, first, second, token in changes:
+        if kind in BYTE_EDITS:
+            place = first * len(content) >> 16
+            content = BYTE_EDITS[kind](content, place, second, token)
+        else:
+            lines = content.splitlines(keepends=True) or [b""]
+            a, b = (place * len(lines) >> 16 for place in (first, second))
+            LINE_EDITS[kind](lines, a, b, token)
+            content = b"".join(lines)
+    return content
+
+
+def use(path: Path) -> None:
+    """Reads an instance and starts to solve it, as `nco solve` would."""
+    file = read(path)
+    check_values(file.instance)
+    assert file.best_known is None or math.isfinite(file.best_known)
+    env = problem(file.problem)
+    if not env.impossible(file.instance):
+        assert env.mask(env.reset(file.instance)).any()
+
+
+def use_beside(path: Path) -> None:
+    """Reads an instance with a mutated solution beside it: never an error."""
+    instance = path.with_suffix(".vrp")
+    instance.write_bytes(benchmark_data("cvrplib_small", "P-n16-k8.vrp").read_bytes())
+    use(instance)
+    read_solution(path)
+
+
+def instance(folder: str, name: str) -> Callable[[Path], bytes]:
+    return lambda _: benchmark_data(folder, name).read_bytes()
+
+
+def made(name: str, make: Callable[[Path], object]) -> Callable[[Path], bytes]:
+    def content(folder: Path) -> bytes:
+        make(folder / name)
+        return (folder / name).read_bytes()
+
+    return content
+
+
+def _table(path: Path) -> None:
+    rows = "\n".join(f"c{k},{k}.25,{-k},{k}" for k in range(12))
+    path.write_text(f"# capacity: 20\nname,x,y,demand\n{rows}\n")
+
+
+def _sphere(path: Path) -> None:
+    path.write_text('# capitals\nname,lat,lon\nBerlin,52.5,13.4\n"Rome, IT",41.9,12.5\n')
+
+
+def _matrix(path: Path) -> None:
+    path.write_text("\n".join(",".join(str(abs(i - j)) for j in range(9)) for i in range(9)))
+
+
+def _json(path: Path) -> None:
+    batch = XGenerator(9, rounded=True)(1, torch.Generator().manual_seed(0))
+    write(path, FileInstance("t", "cvrp", batch, path, best_known=3.5))
+
+
+def _set(path: Path) -> None:
+    batch = XGenerator(6, rounded=True)(3, torch.Generator().manual_seed(0))
+    save_instances(path, batch, "cvrp", torch.rand(3))
+
+
+def _labels(path: Path) -> None:
+    xy, nodes = np.arange(14, dtype=np.int16).reshape(7, 2), np.array([3, 4])
+    demand, tour = np.array([0, 3, 4, 0, 1, 1, 1]), np.array([0, 1, 0, 2, 0, 0, 2, 3, 1, 0])
+    lengths, capacity = np.array([5, 5]), np.array([6, 9])
+    np.savez(
+        path, xy=xy, nodes=nodes, demand=demand, tour=tour, tour_len=lengths, capacity=capacity
+    )
+
+
+def _pickled(path: Path) -> None:
+    items = [([0.5, 0.5], [[0.1, 0.2], [0.3, 0.4]], [3, 4], 10.0) for _ in range(3)]
+    path.write_bytes(pickle.dumps(items))
+
+
+def _pickled_costs(path: Path) -> None:
+    path.write_bytes(pickle.dumps([(np.float64(1.5), [1, 0, 2]), (2.5, [2, 1])]))
+
+
+CASES: dict[str, tuple[str, Callable[[Path], bytes], Callable[[Path], object]]] = {
+    "P-n16": (".vrp", instance("cvrplib_small", "P-n16-k8.vrp"), use),
+    "E-n13, explicit": (".vrp", instance("cvrplib_small", "E-n13-k4.vrp"), use),
+    "X-n125": (".vrp", instance("cvrplib_x", "X-n125-k30.vrp"), use),
+    "PR11A, many rules": (".vrp", instance("mdvrptw", "PR11A.vrp"), use),
+    "ulysses16, GEO": (".tsp", instance("tsplib", "ulysses16.tsp"), use),
+    "bays29, full matrix": (".tsp", instance("tsplib", "bays29.tsp"), use),
+    "gr17, half a matrix": (".tsp", instance("tsplib", "gr17.tsp"), use),
+    "P-n16.sol": (".sol", instance("cvrplib_small", "P-n16-k8.sol"), read_solution),
+    "P-n16.sol beside": (".sol", instance("cvrplib_small", "P-n16-k8.sol"), use_beside),
+    "tour": (".tour", made("t.tour", lambda path: write_tour(path, [3, 1, 2], 9.0)), read_tour),
+    "table": (".csv", made("t.csv", _table), use),
+    "lat lon": (".csv", made("t.csv", _sphere), use),
+    "matrix": (".csv", made("t.csv", _matrix), use),
+    "JSON": (".json", made("t.json", _json), use),
+    "npz": (".npz", made("t.npz", _set), load_instances),
+    "safetensors": (".safetensors", made("t.safetensors", _set), load_instances),
+    "labels": (".npz", made("t.npz", _labels), lambda path: Labels([path])),
+    "pickled set": (".pkl", made("t.pkl", _pickled), load_instances),
+    "pickled costs": (".pkl", made("t.pkl", _pickled_costs), read_costs),
+}
+
+
+def survive(case: str, folder: Path, examples: int) -> int:
+    """Reads that many mutations of one file; how many were refused."""
+    suffix, make, read_file = CASES[case]
+    original = make(folder)
+    path = folder / f"mutated{suffix}"
+    refused = 0
+
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(changes=edits())
+    def run(changes: list[Edit]) -> None:
+        nonlocal refused
+        path.write_bytes(mutated(original, changes))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)
+            try:
+                read_file(path)
+            except InputError as error:
+                refused += 1
+                assert "\n" not in str(error) and len(str(error)) < 500
+                assert "mutated" in str(error) or str(error).startswith(("problem ", "instance: "))
+
+    path.write_bytes(original)
+    if case != "PR11A, many rules":
+        read_file(path)
+    run()
+    return refused
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_mutated_files(case: str, tmp_path: Path) -> None:
+    """A few mutations of each kind of file: no other exception than `InputError`, some of it."""
+    assert survive(case, tmp_path, examples=25) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_mutated_files_at_length(case: str, tmp_path: Path) -> None:
+    """Over 10,000 mutations in all."""
+    assert len(CASES) * 600 > 10_000
+    assert survive(case, tmp_path, examples=600) > 100
