@@ -1,0 +1,91 @@
+"""
+From a typed function to its command line.
+
+jsonargparse turns strings into the annotated types and words the help. On top of it: a parameter
+without default is positional, a list takes several words, a bool is a switch, underscores are
+hyphens, and an error is one line.
+"""
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+from docstring_parser import DocstringStyle, parse
+from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse.typing import restricted_number_type
+
+if TYPE_CHECKING:
+    Seconds, Count, Seed = float, int, int
+else:
+    Seconds = restricted_number_type("Seconds", float, [(">", 0), ("<", float("inf"))])
+    Count = restricted_number_type("Count", int, (">=", 1))
+    Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**31)])
+
+
+def call(function: Callable[..., int], argv: Sequence[str], prog: str) -> int:
+    """
+    Calls a command's function with the arguments of a command line.
+
+    Parameters
+    ----------
+    function
+        Fully annotated, with a numpydoc docstring; returns the exit code.
+    argv
+        The words after the command.
+    prog
+        The command, for help and messages.
+    """
+    from nco.cli import BAD_INPUT, complain
+
+    parser = _parser(function, prog)
+    try:
+        arguments = parser.parse_args(list(argv)).as_dict()
+    except ArgumentError as error:
+        complain(prog, _one_line(str(error), parser, prog))
+        return BAD_INPUT
+    return function(**arguments)
+
+
+def _parser(function: Callable[..., int], prog: str) -> ArgumentParser:
+    doc = parse(inspect.getdoc(function) or "", DocstringStyle.NUMPYDOC)
+    texts = {item.arg_name: " ".join((item.description or "").split()) for item in doc.params}
+    hints = get_type_hints(function)
+    summary = " ".join((doc.description or "").split())
+    parser = ArgumentParser(prog=prog, description=summary, exit_on_error=False, allow_abbrev=False)
+    for name, parameter in inspect.signature(function).parameters.items():
+        options: dict[str, Any] = {"help": texts[name]}
+        kind = _without_none(hints[name])
+        if parameter.default is parameter.empty:
+            flag = name
+        else:
+            flag = f"--{name.replace('_', '-')}"
+            options["default"] = parameter.default
+        if kind is bool:
+            options["action"] = "store_true"
+        elif get_origin(kind) is list:
+            options |= {"nargs": "+", "type": get_args(kind)[0]}
+        else:
+            options["type"] = kind
+        parser.add_argument(flag, **options)
+    return parser
+
+
+def _without_none(hint: Any) -> Any:
+    """The type a word is turned into: None is what an absent option means, never a word."""
+    if isinstance(hint, UnionType):
+        (hint,) = (part for part in get_args(hint) if part is not NoneType)
+    return hint
+
+
+def _one_line(message: str, parser: ArgumentParser, prog: str) -> str:
+    key = re.match(r'Parser key "(\w+)":\s*(.*)', message, re.DOTALL)
+    if key:
+        return f"--{key[1].replace('_', '-')}: {key[2]}"
+    known = [flag for action in parser._actions for flag in action.option_strings]
+    typo = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+    near = difflib.get_close_matches(typo[1], known, n=1) if typo else []
+    hint = f"did you mean {near[0]}?" if near else f"{prog} --help lists the options"
+    return f"{message}: {hint}"
