@@ -93,9 +93,17 @@ def _capacity(draft: Draft, rule: Capacity) -> None:
     draft.steps.append(add)
 
 
+def _as_lists(matrix: NDArray[np.int64]) -> list[list[int]]:
+    """The matrix as OR-Tools takes it; equal numbers share one object where that saves memory."""
+    top = int(matrix.max(initial=0))
+    if top >= matrix.size:
+        return matrix.tolist()
+    return np.arange(top + 1).astype(object)[matrix].tolist()
+
+
 def _distance(draft: Draft, objective: Distance) -> None:
     def add(model: Model) -> None:
-        matrix = draft.scaling.integers(draft.distance).tolist()
+        matrix = _as_lists(draft.scaling.integers(draft.distance))
         model.routing.SetArcCostEvaluatorOfAllVehicles(model.routing.RegisterTransitMatrix(matrix))
 
     draft.steps.append(add)

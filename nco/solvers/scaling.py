@@ -9,13 +9,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
-from nco.data.metric import pairwise
+from nco.data.instance import num_nodes
+from nco.data.metric import legs_from
 
 LARGEST = 2**44  # the largest entry that PyVRP takes; 2^18 legs of it still sum within int64
+MAX_EXPONENT = 1000  # of a factor, so that it is a finite number even for absurdly small distances
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,11 @@ def distances(instance: TensorDict) -> NDArray[np.float64]:
     InputError
         A distance is negative, infinite or not a number.
     """
-    matrix = pairwise(instance)[0].detach().cpu().double().numpy().copy()
+    nodes = num_nodes(instance)
+    instance = instance.cpu()
+    matrix = np.empty((nodes, nodes))
+    for rows in _chunks(nodes):
+        matrix[rows] = legs_from(instance, torch.arange(nodes)[rows].unsqueeze(0))[0].numpy()
     np.fill_diagonal(matrix, 0)
     wrong = np.argwhere(~(np.isfinite(matrix) & (matrix >= 0)))
     if len(wrong):
@@ -88,11 +95,19 @@ def choose_scaling(distance: NDArray[np.float64], largest: int = LARGEST) -> Sca
     top = float(distance.max(initial=0))
     for decimals in range(4):
         factor = 10.0**decimals
-        if top * factor <= largest and (np.rint(distance * factor) / factor == distance).all():
+        if top * factor <= largest and all(
+            (np.rint(distance[rows] * factor) / factor == distance[rows]).all()
+            for rows in _chunks(len(distance))
+        ):
             return Scaling(factor, exact=True)
     nodes = len(distance)
-    out = np.where(np.eye(nodes, dtype=bool), np.inf, distance).min(axis=1)
-    shortest = float(out.sum()) or top  # nodes that all coincide with another: no bound
-    wanted = math.ceil(math.log2(2**20 * 2 * nodes) - math.log2(shortest))
+    out = np.partition(distance, 1, axis=1)[:, 1] / top  # the smallest is the diagonal's zero
+    shortest = float(out.sum()) or 1.0  # every node coincides with another: no bound
+    wanted = math.ceil(math.log2(2**20 * 2 * nodes / shortest) - math.log2(top))
     allowed = math.floor(math.log2(largest) - math.log2(top))
-    return Scaling(2.0 ** min(wanted, allowed), exact=False)
+    return Scaling(2.0 ** min(wanted, allowed, MAX_EXPONENT), exact=False)
+
+
+def _chunks(nodes: int) -> list[slice]:
+    """Rows at a time, so that the matrices of large instances are not held several times over."""
+    return [slice(begin, begin + 256) for begin in range(0, nodes, 256)]

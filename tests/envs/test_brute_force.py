@@ -1,8 +1,5 @@
 """On tiny instances, what a mask allows is exactly what the checker accepts."""
 
-from collections.abc import Callable, Iterator
-from itertools import combinations, permutations
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,54 +7,9 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nco.envs import PROBLEMS, Route, RoutingEnv, problem
-from nco.envs.base import Visits
-from nco.envs.optional_tour import OptionalTour
-from nco.envs.visits import DepotRoutes, Tour
+from tests.envs.candidates import EVERYTHING, accepted
 from tests.envs.random_instances import draw
 
-Routes = tuple[Route, ...]
-
-
-def tours(nodes: int) -> Iterator[Routes]:
-    """Every order of all nodes."""
-    for order in permutations(range(nodes)):
-        yield (Route(order, start=None, end=None),)
-
-
-def partitions(customers: tuple[int, ...]) -> Iterator[frozenset[tuple[int, ...]]]:
-    """Every set of sequences that has every customer once."""
-    if not customers:
-        yield frozenset()
-        return
-    first, *others = customers
-    for size in range(len(others) + 1):
-        for friends in combinations(others, size):
-            rest = tuple(c for c in others if c not in friends)
-            for sequence in permutations((first, *friends)):
-                for tail in partitions(rest):
-                    yield tail | {sequence}
-
-
-def depot_routes(nodes: int) -> Iterator[Routes]:
-    """Every set of non-empty routes."""
-    for sequences in partitions(tuple(range(1, nodes))):
-        yield tuple(Route(sequence) for sequence in sorted(sequences))
-
-
-def optional_tours(nodes: int) -> Iterator[Routes]:
-    """Every order of every subset of the customers."""
-    for size in range(nodes):
-        for order in permutations(range(1, nodes), size):
-            yield (Route(order),) if order else ()
-
-
-# Split routes are missing: their mask delivers as much as it can, which excludes solutions by
-# design (see `nco.envs.constraints.SplitCapacity`).
-EVERYTHING: dict[type[Visits], Callable[[int], Iterator[Routes]]] = {
-    Tour: tours,
-    DepotRoutes: depot_routes,
-    OptionalTour: optional_tours,
-}
 ENUMERABLE = [name for name in PROBLEMS if type(problem(name).visits) in EVERYTHING]
 
 
@@ -77,16 +29,6 @@ def allowed(env: RoutingEnv, instance: TensorDict) -> dict[frozenset[Route], flo
     for sequence, cost in zip(actions[0].tolist(), costs, strict=True):
         found[frozenset(env.visits.routes(sequence))] = cost
     return found
-
-
-def accepted(env: RoutingEnv, instance: TensorDict) -> dict[frozenset[Route], float]:
-    """Every candidate that the checker finds nothing wrong with, with its cost."""
-    nodes = instance["locs"].shape[1]
-    return {
-        frozenset(routes): env.routes_cost(instance, routes)
-        for routes in EVERYTHING[type(env.visits)](nodes)
-        if not env.check(instance, routes)
-    }
 
 
 def compare(name: str, nodes: int, seed: int, lattice: bool) -> None:

@@ -1,0 +1,65 @@
+"""Every solution that there could be, feasible or not, for brute force on a handful of nodes."""
+
+from collections.abc import Callable, Iterator
+from itertools import combinations, permutations
+
+from tensordict import TensorDict
+
+from nco.data.instance import num_nodes
+from nco.envs import Route, RoutingEnv
+from nco.envs.base import Visits
+from nco.envs.optional_tour import OptionalTour
+from nco.envs.visits import DepotRoutes, Tour
+
+Routes = tuple[Route, ...]
+
+
+def tours(nodes: int) -> Iterator[Routes]:
+    """Every order of all nodes."""
+    for order in permutations(range(nodes)):
+        yield (Route(order, start=None, end=None),)
+
+
+def partitions(customers: tuple[int, ...]) -> Iterator[frozenset[tuple[int, ...]]]:
+    """Every set of sequences that has every customer once."""
+    if not customers:
+        yield frozenset()
+        return
+    first, *others = customers
+    for size in range(len(others) + 1):
+        for friends in combinations(others, size):
+            rest = tuple(c for c in others if c not in friends)
+            for sequence in permutations((first, *friends)):
+                for tail in partitions(rest):
+                    yield tail | {sequence}
+
+
+def depot_routes(nodes: int) -> Iterator[Routes]:
+    """Every set of non-empty routes."""
+    for sequences in partitions(tuple(range(1, nodes))):
+        yield tuple(Route(sequence) for sequence in sorted(sequences))
+
+
+def optional_tours(nodes: int) -> Iterator[Routes]:
+    """Every order of every subset of the customers."""
+    for size in range(nodes):
+        for order in permutations(range(1, nodes), size):
+            yield (Route(order),) if order else ()
+
+
+# Split routes are missing: their mask delivers as much as it can, which excludes solutions by
+# design (see `nco.envs.constraints.SplitCapacity`).
+EVERYTHING: dict[type[Visits], Callable[[int], Iterator[Routes]]] = {
+    Tour: tours,
+    DepotRoutes: depot_routes,
+    OptionalTour: optional_tours,
+}
+
+
+def accepted(env: RoutingEnv, instance: TensorDict) -> dict[frozenset[Route], float]:
+    """Every candidate that the checker finds nothing wrong with, with its cost."""
+    return {
+        frozenset(routes): env.routes_cost(instance, routes)
+        for routes in EVERYTHING[type(env.visits)](num_nodes(instance))
+        if not env.check(instance, routes)
+    }

@@ -1,0 +1,130 @@
+"""Distances as integers: exact where they can be, within a part in a million where not."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from nco.data.errors import InputError
+from nco.data.instance import make_instance
+from nco.data.metric import Metric, pairwise
+from nco.solvers.scaling import LARGEST, choose_scaling, distances
+
+
+def matrix(seed: int, nodes: int, size: float, metric: Metric) -> NDArray[np.float64]:
+    """Distances of random points in a square of a given size."""
+    rng = torch.Generator().manual_seed(seed)
+    locs = size * torch.rand(1, nodes, 2, generator=rng, dtype=torch.double)
+    return distances(make_instance(locs=locs, metric=torch.tensor([metric])))
+
+
+def path_sum(values: NDArray, order: NDArray[np.int64]) -> float:
+    """Sum along a closed tour."""
+    return values[order, np.roll(order, -1)].sum()
+
+
+@pytest.mark.parametrize(
+    ("metric", "factor"),
+    [
+        (Metric.EUC_2D, 1),
+        (Metric.CEIL_2D, 1),
+        (Metric.DECIMAL, 10),
+        (Metric.MILLI, 1000),
+    ],
+)
+@given(seed=st.integers(0, 2**31), nodes=st.integers(2, 12))
+def test_rounded_distances_stay_exact(metric: Metric, factor: int, seed: int, nodes: int) -> None:
+    """Integers are kept, tenths and thousandths become integers, and sums of legs are equal."""
+    distance = matrix(seed, nodes, 1000, metric)
+    scaling = choose_scaling(distance)
+    assert scaling.exact and scaling.factor in (1, 10, 100, 1000) and scaling.factor <= factor
+    order = np.random.default_rng(seed).permutation(nodes)
+    units = path_sum(scaling.integers(distance), order)
+    assert units == round(float(path_sum(distance, order)) * scaling.factor)
+    assert scaling.cost(int(units)) == pytest.approx(path_sum(distance, order), rel=1e-14)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    nodes=st.integers(2, 60),
+    size=st.sampled_from([1e-9, 1e-3, 1.0, 7.3, 1e4, 1e12, 1e100]),
+    clustered=st.booleans(),
+)
+def test_unrounded_distances_lose_less_than_a_millionth(
+    seed: int, nodes: int, size: float, clustered: bool
+) -> None:
+    """
+    The integers of a tour, and of routes there and back, mean its cost to one part in a million,
+    at any size of the map, and cannot overflow.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    locs = torch.rand(1, nodes, 2, generator=rng, dtype=torch.double)
+    if clustered:  # half of the nodes within a thousandth of the map
+        locs[:, : nodes // 2] = 0.5 + locs[:, : nodes // 2] / 1000
+    distance = distances(make_instance(locs=size * locs))
+    scaling = choose_scaling(distance)
+    integers = scaling.integers(distance)
+    assert integers.dtype == np.int64
+    assert integers.min() >= 0 and 2 * nodes * int(integers.max()) < 2**63
+    order = np.random.default_rng(seed).permutation(nodes)
+    for values, exact in (
+        (path_sum(integers, order), path_sum(distance, order)),
+        (integers[0].sum() + integers[:, 0].sum(), distance[0].sum() + distance[:, 0].sum()),
+    ):
+        assert scaling.cost(int(values)) == pytest.approx(exact, rel=1e-6)
+
+
+def test_rounding_is_to_the_nearest() -> None:
+    """2.6 units become 3, not 2: truncation would make every tour look shorter than it is."""
+    distance = np.array([[0, 1 / 3], [2 / 3, 0]])
+    scaling = choose_scaling(distance)
+    assert not scaling.exact
+    assert scaling.integers(distance)[0, 1] == round(scaling.factor / 3)
+    assert scaling.integers(distance)[1, 0] == round(scaling.factor * 2 / 3)
+    assert choose_scaling(np.array([[0, 2.0], [3.0, 0]])).integers(np.array([2.6])) == [3]
+
+
+def test_entries_never_exceed_the_bound() -> None:
+    """Where precision and range cannot both be had, the range is kept."""
+    near, far = 1e-3 / 3, 1e9 / 3
+    distance = np.array(
+        [[0, near, far, far], [near, 0, far, far], [far, far, 0, near], [far, far, near, 0]]
+    )
+    for largest in (2**16 - 1, LARGEST):
+        integers = choose_scaling(distance, largest).integers(distance)
+        assert largest / 2 <= integers.max() <= largest
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-300, 1e300, 1.7e308])
+def test_absurd_sizes_do_not_break_it(size: float) -> None:
+    """From the smallest to the largest number there is, integers come out."""
+    distance = size * (1 - np.eye(3))
+    integers = choose_scaling(distance).integers(distance)
+    assert integers.min() >= 0 and integers.max() <= LARGEST
+
+
+def test_nodes_at_one_place_cost_nothing() -> None:
+    """All distances zero are integers already."""
+    assert choose_scaling(np.zeros((4, 4))).exact
+    pairs = distances(make_instance(locs=torch.rand(1, 3, 2).repeat(1, 2, 1)))
+    assert np.array_equal(choose_scaling(pairs).integers(pairs) == 0, pairs == 0)
+
+
+def test_matrix_is_the_metric_without_its_diagonal() -> None:
+    """Entries are those of `pairwise`, whole rows at a time, and nothing costs from a to a."""
+    rng = torch.Generator().manual_seed(0)
+    instance = make_instance(locs=torch.rand(1, 600, 2, generator=rng))
+    expected = pairwise(instance)[0].double().numpy()
+    assert np.array_equal(distances(instance), expected)
+    given_matrix = make_instance(distance=torch.tensor([[[9999.0, 2.0], [3.0, 9999.0]]]))
+    assert distances(given_matrix).tolist() == [[0, 2], [3, 0]]
+
+
+@pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf")])
+def test_impossible_distances_are_named(wrong: float) -> None:
+    """A negative, infinite or missing distance is the file's fault: the error says where."""
+    instance = make_instance(distance=torch.tensor([[[0.0, 1.0], [wrong, 0.0]]]))
+    with pytest.raises(InputError, match=f"distance: {wrong} from node 1 to node 0, expected"):
+        distances(instance)
