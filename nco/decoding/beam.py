@@ -6,6 +6,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.errors import InputError
 from nco.decoding.rollout import CHECK_EVERY, Rollouts, finished
 from nco.decoding.search import Search
 from nco.envs import RoutingEnv
@@ -30,7 +31,7 @@ class Beam(Search):
 
     def __post_init__(self) -> None:
         if self.width < 1:
-            raise ValueError(f"beam width {self.width}, expected 1 or more")
+            raise InputError(f"beam width: {self.width}, expected 1 or more")
 
     @torch.no_grad()
     def __call__(

@@ -40,16 +40,13 @@ def make_search(
     """
     if samples < 0:
         raise InputError(f"samples: {samples}, expected 0 or more")
-    try:
-        search: Search
-        if decode == "greedy":
-            search = Single()
-        elif decode == "sample":
-            search = Single(Sampling(temperature, top_k, top_p), samples or 100)
-        elif decode == "multistart":
-            search = MultiStart(samples)
-        else:
-            search = Beam(samples or 10)
-        return Augment(search, augment) if augment != 1 else search
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    search: Search
+    if decode == "greedy":
+        search = Single()
+    elif decode == "sample":
+        search = Single(Sampling(temperature, top_k, top_p), samples or 100)
+    elif decode == "multistart":
+        search = MultiStart(samples)
+    else:
+        search = Beam(samples or 10)
+    return Augment(search, augment) if augment != 1 else search

@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.errors import InputError
 from nco.decoding.rollout import Rollouts, rollout
 from nco.decoding.strategies import Greedy, Strategy
 from nco.envs import RoutingEnv
@@ -61,6 +62,10 @@ class Single(Search):
     strategy: Strategy = field(default_factory=Greedy)
     samples: int = 1
 
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise InputError(f"samples: {self.samples}, expected 1 or more")
+
     def __call__(
         self,
         env: RoutingEnv,
@@ -91,6 +96,10 @@ class MultiStart(Search):
 
     starts: int = 0
     strategy: Strategy = field(default_factory=Greedy)
+
+    def __post_init__(self) -> None:
+        if self.starts < 0:
+            raise InputError(f"starts: {self.starts}, expected 0 or more")
 
     def __call__(
         self,
@@ -131,7 +140,7 @@ class Augment(Search):
 
     def __post_init__(self) -> None:
         if not 1 <= self.views <= 8:
-            raise ValueError(f"{self.views} views, expected 1 to 8")
+            raise InputError(f"views: {self.views}, expected 1 to 8")
 
     def __call__(
         self,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nco.data.errors import InputError
+
 
 class Strategy(ABC):
     """Picks one node for each rollout."""
@@ -52,17 +54,17 @@ class Sampling(Strategy):
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
-            raise ValueError(f"temperature {self.temperature}, expected more than 0")
+            raise InputError(f"temperature: {self.temperature}, expected more than 0")
         if self.top_k < 0:
-            raise ValueError(f"top_k {self.top_k}, expected 0 or more")
+            raise InputError(f"top_k: {self.top_k}, expected 0 or more")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p {self.top_p}, expected a value in (0, 1]")
+            raise InputError(f"top_p: {self.top_p}, expected a value in (0, 1]")
 
     def __call__(self, log_probs: Tensor, rng: torch.Generator | None = None) -> Tensor:
         probs = (log_probs if self.temperature == 1 else log_probs / self.temperature).softmax(-1)
         if self.top_k and self.top_k < probs.shape[-1]:
-            least = probs.topk(self.top_k, dim=-1).values[..., -1:]
-            probs = torch.where(probs < least, 0, probs)
+            kept = probs.topk(self.top_k, dim=-1)  # exactly k, also where some are equal
+            probs = torch.zeros_like(probs).scatter(-1, kept.indices, kept.values)
         if self.top_p < 1:
             ordered, order = probs.sort(dim=-1, descending=True)
             before = ordered.cumsum(-1) - ordered

@@ -10,6 +10,7 @@ from nco.training.baselines import (
 )
 from nco.training.data import Generated, Solved
 from nco.training.imitation import Imitation
+from nco.training.logger import RunLogger
 from nco.training.module import RoutingModule
 from nco.training.reinforce import REINFORCE
 from nco.training.stream import Stream
@@ -25,6 +26,7 @@ __all__ = [
     "NoBaseline",
     "RolloutMean",
     "RoutingModule",
+    "RunLogger",
     "Solved",
     "Stream",
 ]

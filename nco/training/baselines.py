@@ -8,11 +8,13 @@ from scipy.stats import ttest_rel
 from tensordict import TensorDict
 from torch import Tensor, nn
 
+from nco.data.errors import InputError
 from nco.data.generators import InstanceGenerator
 from nco.data.seeding import seeded
 from nco.decoding import Greedy, rollout
 from nco.envs import Features, RoutingEnv
 from nco.policies import Policy
+from nco.policies.encoder import Encoder
 from nco.policies.layers import init_uniform
 
 
@@ -77,7 +79,7 @@ class Exponential(Baseline):
     def __init__(self, beta: float = 0.8):
         super().__init__()
         if not 0 <= beta < 1:
-            raise ValueError(f"beta {beta}, expected a value in [0, 1)")
+            raise InputError(f"beta: {beta}, expected a value in [0, 1)")
         self.beta = beta
         self.register_buffer("value", torch.tensor(float("nan")))
 
@@ -92,11 +94,20 @@ class Exponential(Baseline):
 
 
 class RolloutMean(Baseline):
-    """Mean over the rollouts of the same instance (POMO, Kwon et al. 2020); needs two or more."""
+    """
+    Mean over the rollouts of the same instance (POMO, Kwon et al. 2020).
+
+    Raises
+    ------
+    InputError
+        There is a single rollout, which is its own mean: nothing would be learned.
+    """
 
     def forward(
         self, cost: Tensor, instance: TensorDict, features: Features
     ) -> tuple[Tensor, Tensor | float]:
+        if cost.shape[-1] < 2:
+            raise InputError("RolloutMean: 1 rollout, expected 2 or more: set samples or starts")
         return cost.mean(-1, keepdim=True), 0.0
 
 
@@ -113,12 +124,20 @@ class Critic(Baseline):
         Width of the head.
     """
 
+    encoder: Encoder
+    head: nn.Sequential
+
     def __init__(self, hidden: int = 128):
         super().__init__()
         self.hidden = hidden
 
     def attach(self, env: RoutingEnv, policy: Policy) -> None:
-        self.encoder = copy.deepcopy(policy.encoder)
+        encoder = getattr(policy, "encoder", None)
+        if not isinstance(encoder, Encoder):
+            raise InputError(
+                f"Critic: {type(policy).__name__} has no encoder, expected one to copy"
+            )
+        self.encoder = copy.deepcopy(encoder)
         init_uniform(self.encoder)
         dim = self.encoder.dim
         self.head = nn.Sequential(nn.Linear(dim, self.hidden), nn.ReLU(), nn.Linear(self.hidden, 1))
@@ -173,7 +192,9 @@ class GreedyRollout(Baseline):
     ):
         super().__init__()
         if not 0 < alpha < 1:
-            raise ValueError(f"alpha {alpha}, expected a value in (0, 1)")
+            raise InputError(f"alpha: {alpha}, expected a value in (0, 1)")
+        if count < 2:
+            raise InputError(f"count: {count}, expected 2 or more instances to compare on")
         self.generator = generator
         self.count = count
         self.batch_size = batch_size
@@ -208,8 +229,9 @@ class GreedyRollout(Baseline):
 
     def epoch_end(self, policy: Policy, epoch: int) -> dict[str, float]:
         self.epoch.fill_(epoch + 1)
-        challenger, champion = self._costs(policy), self._costs(self.policy)
-        p = float(ttest_rel(challenger.cpu(), champion.cpu(), alternative="less").pvalue)
+        challenger, champion = (self._costs(p).double().cpu() for p in (policy, self.policy))
+        test = ttest_rel(challenger, champion, alternative="less")
+        p = _agreed(torch.tensor(float(test.pvalue), device=self.draws.device))
         better = p < self.alpha  # not a number where every pair is equal: no better then
         if better:
             self.policy.load_state_dict(policy.state_dict())
@@ -228,3 +250,10 @@ class GreedyRollout(Baseline):
             costs.append(rollout(self.env, policy, instance.to(self.draws.device), Greedy()).cost)
         policy.train(was_training)
         return torch.cat(costs).squeeze(-1)
+
+
+def _agreed(value: Tensor) -> float:
+    """The value of the first process: others may differ by their running normalisation."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.broadcast(value, src=0)
+    return float(value)

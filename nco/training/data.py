@@ -1,9 +1,8 @@
 """Data for `nco fit`: batches drawn from a generator, or from solved instances."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import lightning as L
 import torch
 from tensordict import TensorDict
 
@@ -11,10 +10,10 @@ from nco.data.errors import InputError
 from nco.data.generators import InstanceGenerator
 from nco.data.labels import Labels
 from nco.data.seeding import seeded
-from nco.training.stream import Fixed, Stream
+from nco.training.stream import Fixed, StreamedData
 
 
-class Generated(L.LightningDataModule):
+class Generated(StreamedData):
     """
     Instances drawn afresh for every batch, as batched tensors.
 
@@ -47,21 +46,16 @@ class Generated(L.LightningDataModule):
         seed: int = 1234,
         val_seed: int = 4321,
     ):
-        super().__init__()
+        super().__init__(batches, seed)
         self.generator = generator
         self.batch_size = batch_size
-        self.batches = batches
         self.val_generator = val_generator or generator
         self.val_count = val_count
         self.val_batch_size = val_batch_size
-        self.seed = seed
         self.val_seed = val_seed
 
-    def train_dataloader(self) -> Stream:
-        def draw(rng: torch.Generator) -> TensorDict:
-            return self.generator(self.batch_size, rng)
-
-        return Stream(draw, self.batches, self.seed, _rank(self))
+    def draw(self) -> Callable[[torch.Generator], TensorDict]:
+        return lambda rng: self.generator(self.batch_size, rng)
 
     def val_dataloader(self) -> Fixed:
         rng = seeded(self.val_seed)
@@ -73,7 +67,7 @@ class Generated(L.LightningDataModule):
     predict_dataloader = val_dataloader
 
 
-class Solved(L.LightningDataModule):
+class Solved(StreamedData):
     """
     Solved instances, in batches of equal size: the size is drawn first, then the instances.
 
@@ -109,28 +103,26 @@ class Solved(L.LightningDataModule):
         reference_size: int = 100,
         seed: int = 1234,
     ):
-        super().__init__()
+        super().__init__(batches, seed)
         self.labels = labels
         self.batch_size = batch_size
-        self.batches = batches
         self.val_labels = val_labels
         self.val_size = val_size
         self.val_count = val_count
         self.reference_size = reference_size
-        self.seed = seed
 
-    def train_dataloader(self) -> Stream:
+    def draw(self) -> Callable[[torch.Generator], TensorDict]:
         labels = Labels(_expand(self.labels))
         sizes = torch.tensor(labels.sizes)
         weight = torch.tensor([float(labels.count(n)) for n in labels.sizes])
 
-        def draw(rng: torch.Generator) -> TensorDict:
+        def batch(rng: torch.Generator) -> TensorDict:
             nodes = int(sizes[weight.multinomial(1, generator=rng)])
             count = max(1, round(self.batch_size * self.reference_size / nodes))
             index = torch.randint(labels.count(nodes), (count,), generator=rng)
             return _solved(labels, nodes, index)
 
-        return Stream(draw, self.batches, self.seed, _rank(self))
+        return batch
 
     def val_dataloader(self) -> Fixed:
         if self.val_labels is None:
@@ -148,10 +140,6 @@ class Solved(L.LightningDataModule):
 def _solved(labels: Labels, nodes: int, index: torch.Tensor) -> TensorDict:
     instance, actions = labels.select(nodes, index)
     return TensorDict({"instance": instance, "actions": actions}, batch_size=[len(index)])
-
-
-def _rank(module: L.LightningDataModule) -> int:
-    return module.trainer.global_rank if module.trainer else 0
 
 
 def _expand(patterns: list[str]) -> list[Path]:

@@ -7,6 +7,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.errors import InputError
 from nco.decoding import Search, dihedral, replay
 from nco.envs import RoutingEnv
 from nco.envs.features import coordinates
@@ -45,12 +46,14 @@ class Imitation(RoutingModule):
         symmetric: bool = True,
     ):
         super().__init__(env, policy, optimizer, lr_scheduler, search, seed, weights)
+        if rollouts < 1:
+            raise InputError(f"rollouts: {rollouts}, expected 1 or more")
         self.rollouts = rollouts
         self.symmetric = symmetric
 
     def training_step(self, batch: TensorDict, batch_idx: int) -> Tensor:
         instance, actions = batch["instance"], batch["actions"]
-        rng = self.rng()
+        rng = self.rng(batch_idx)
         driven = actions.unsqueeze(1).expand(-1, self.rollouts, -1)
         if self.symmetric:
             instance = random_view(instance, rng)

@@ -62,23 +62,26 @@ class RoutingModule(L.LightningModule):
         self.search = search or Single()
         self.seed = seed
 
-    def rng(self) -> torch.Generator:
-        """A generator for this rank and step: a resumed run draws what it would have drawn."""
-        return seeded(self.seed, self.global_rank, self.global_step, device=self.device)
+    def rng(self, batch_idx: int) -> torch.Generator:
+        """A generator for this rank and batch: a resumed run draws what it would have drawn."""
+        # The batch too: with accumulated gradients, several of them are one step.
+        keys = (self.seed, self.global_rank, self.global_step, batch_idx)
+        return seeded(*keys, device=self.device)
 
     def validation_step(self, batch: TensorDict, batch_idx: int, dataloader_idx: int = 0) -> None:
-        self._decode("val", batch)
+        self._decode("val", batch, batch_idx)
 
     def test_step(self, batch: TensorDict, batch_idx: int, dataloader_idx: int = 0) -> None:
-        self._decode("test", batch)
+        self._decode("test", batch, batch_idx)
 
     def predict_step(self, batch: TensorDict, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Actions ``[B, T]`` of the best rollout of each instance."""
-        return self.search(self.env, self.policy, split(batch)[0], self.rng()).best()[0]
+        instance, _ = split(batch)
+        return self.search(self.env, self.policy, instance, self.rng(batch_idx)).best()[0]
 
-    def _decode(self, stage: str, batch: TensorDict) -> None:
+    def _decode(self, stage: str, batch: TensorDict, batch_idx: int) -> None:
         instance, actions = split(batch)
-        cost = self.search(self.env, self.policy, instance, self.rng()).best()[1]
+        cost = self.search(self.env, self.policy, instance, self.rng(batch_idx)).best()[1]
         values = {f"{stage}/cost": cost.mean()}
         if actions is not None:
             reference = self.env.cost(instance, actions.unsqueeze(1)).squeeze(1)

@@ -8,6 +8,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.errors import InputError
 from nco.decoding import Sampling, Search, rollout
 from nco.envs import Features, RoutingEnv
 from nco.policies import Policy
@@ -35,6 +36,8 @@ class REINFORCE(RoutingModule):
         Imposed first moves, one rollout from each; 0 means none, -1 one per customer.
     """
 
+    epochs: Tensor  # that ended, baseline included
+
     def __init__(
         self,
         env: RoutingEnv,
@@ -49,10 +52,15 @@ class REINFORCE(RoutingModule):
         starts: int = 0,
     ):
         super().__init__(env, policy, optimizer, lr_scheduler, search, seed, weights)
+        if samples < 1:
+            raise InputError(f"samples: {samples}, expected 1 or more")
+        if starts < -1:
+            raise InputError(f"starts: {starts}, expected -1 or more")
         self.baseline = baseline or RolloutMean()
         self.baseline.attach(env, policy)
         self.samples = samples
         self.starts = starts
+        self.register_buffer("epochs", torch.tensor(0))
 
     def training_step(self, batch: TensorDict, batch_idx: int) -> Tensor:
         instance, _ = split(batch)
@@ -66,7 +74,7 @@ class REINFORCE(RoutingModule):
             Sampling(),
             self.samples if first is None else first.shape[-1],
             first,
-            self.rng(),
+            self.rng(batch_idx),
             embeddings,
             record=True,
         )
@@ -93,9 +101,18 @@ class REINFORCE(RoutingModule):
         baseline, extra = self.baseline(cost, instance, features)
         return ((cost - baseline) * log_likelihood).mean() + extra
 
+    def on_train_start(self) -> None:
+        # A checkpoint of an epoch's last step was written before that epoch's end, and Lightning
+        # resumes behind it.
+        if int(self.epochs) < self.current_epoch:
+            self._end_epoch(self.current_epoch - 1)
+
     def on_train_epoch_end(self) -> None:
-        values = self.baseline.epoch_end(self.policy, self.current_epoch)
-        self.log_dict(values, sync_dist=True)
+        self.log_dict(self._end_epoch(self.current_epoch), sync_dist=True)
+
+    def _end_epoch(self, epoch: int) -> dict[str, float]:
+        self.epochs.fill_(epoch + 1)
+        return self.baseline.epoch_end(self.policy, epoch)
 
     def configure_optimizers(self) -> Any:
         return self._optimizers([p for p in self.parameters() if p.requires_grad])

@@ -1,7 +1,9 @@
 """Batches drawn one after another, resumable at any of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 
+import lightning as L
 import torch
 from tensordict import TensorDict
 
@@ -51,6 +53,44 @@ class Stream:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continues where another stream of the same seed stood."""
         self.position = state["position"]
+
+
+class StreamedData(L.LightningDataModule, ABC):
+    """
+    Training data as a `Stream`, whose place is in every checkpoint.
+
+    (Lightning by itself restores the place of a loader in the middle of an epoch only.)
+
+    Parameters
+    ----------
+    batches, seed
+        See `Stream`.
+    """
+
+    def __init__(self, batches: int, seed: int):
+        super().__init__()
+        self.batches = batches
+        self.seed = seed
+        self._stream: Stream | None = None
+        self._position = 0
+
+    @abstractmethod
+    def draw(self) -> Callable[[torch.Generator], TensorDict]:
+        """What makes one training batch from a generator."""
+
+    def train_dataloader(self) -> Stream:
+        rank = self.trainer.global_rank if self.trainer else 0
+        self._stream = Stream(self.draw(), self.batches, self.seed, rank)
+        self._stream.position = self._position
+        return self._stream
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the stream stands, once there is one."""
+        return {} if self._stream is None else self._stream.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Lets the stream begin where another one stood."""
+        self._position = state_dict["position"]
 
 
 class Fixed:
