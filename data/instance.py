@@ -1,11 +1,19 @@
 """
 The instance: a batch of routing problems in raw units.
 
-An instance is a ``TensorDict`` of batch size ``[B]``. Nodes are ordered depots first. Absent
-attributes are absent keys. Demands, capacities and other counts are integers (int64), so that
-masks and checks compare exactly; coordinates, times and distances are floating point (float32 when
-drawn for training, float64 when read from a file). What a policy sees is normalised elsewhere
-(``nco.envs``), never here.
+An instance is a ``TensorDict`` of batch size ``[B]``. Absent attributes are absent keys, or neutral
+values where a batch mixes variants (`Field.neutral`). Demands, capacities and other counts are
+integers (int64), flags are bool or integers, so that masks and checks compare exactly; coordinates,
+times and distances are floating point (float32 when drawn for training, float64 when read from a
+file). What a policy sees is normalised elsewhere (``nco.envs``), never here.
+
+Nodes are ordered depots first. Where there are several depots or kinds of vehicles, every pair of
+a depot and a kind of vehicle is a *depot node* of its own: V of them open the node order, some of
+them perhaps at the same place. To move to depot node ``v`` is to start a route there with a vehicle
+of that kind, and the route ends where it began. What belongs to a vehicle has shape ``[B, V]``, and
+the time window of a depot node is the shift of its vehicles. Without ``depots`` there is one depot,
+node 0. A vehicle that may drive several routes one after the other (reloads, trips) is a depot node
+of its own.
 """
 
 from dataclasses import dataclass
@@ -14,6 +22,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
+from nco.data.numbers import MAX_INTEGER
 
 
 @dataclass(frozen=True)
@@ -24,30 +33,89 @@ class Field:
     Parameters
     ----------
     shape
-        Dimensions after the batch: ``N`` nodes, ``V`` vehicles, ``2`` a literal size.
+        Dimensions after the batch: ``N`` nodes, ``V`` depot nodes, ``2`` a literal size.
     integer
-        Whether the attribute counts something (int64) or measures something (floating point).
+        Whether the attribute counts something (int64, or bool for a flag) or measures something
+        (floating point).
     meaning
         What it says, with its unit.
+    neutral
+        The value that says nothing, by which a batch may mix instances with and without the
+        attribute; None where there is none.
+    per_vehicle
+        Whether it may also differ from vehicle to vehicle, with shape ``V``.
     """
 
     shape: tuple[str, ...]
     integer: bool
     meaning: str
+    neutral: float | tuple[float, ...] | None = None
+    per_vehicle: bool = False
 
+
+INF = float("inf")
+MANY = MAX_INTEGER
 
 SCHEMA: dict[str, Field] = {
     "locs": Field(("N", "2"), False, "coordinates, in the file's unit"),
     "view": Field(("N", "2"), False, "coordinates that an augmentation shows, unit square"),
-    "metric": Field((), True, "a value of nco.data.metric.Metric; absent means Euclidean"),
+    "metric": Field((), True, "a value of nco.data.metric.Metric; absent means Euclidean", 0),
     "distance": Field(("N", "N"), False, "explicit distances, row = from, column = to"),
-    "demand": Field(("N",), True, "amount to deliver; 0 at a depot"),
-    "capacity": Field((), True, "load that a vehicle can carry"),
-    "distance_limit": Field((), False, "length that a route may have, depot to depot"),
-    "prize": Field(("N",), False, "worth of a visit, as known beforehand; 0 at a depot"),
-    "stochastic_prize": Field(("N",), False, "worth of a visit, as only the visit shows it"),
-    "min_prize": Field((), False, "prize to collect before the tour may end"),
-    "penalty": Field(("N",), False, "cost of leaving a node out; 0 at a depot"),
+    "duration": Field(
+        ("N", "N"), False, "explicit travel times, row = from, column = to; absent: the distances"
+    ),
+    # Depots and vehicles.
+    "depots": Field(
+        ("V",), True, "place of each depot node: an arbitrary number, equal at the same depot", 0
+    ),
+    "vehicle_count": Field(
+        ("V",), True, "routes that may leave from a depot node at most (all its trips one)", MANY
+    ),
+    "min_routes": Field((), True, "routes that have to be driven at least", 0),
+    "fixed_cost": Field(("V",), False, "cost of each route (with trips: of each vehicle used)", 0),
+    "unit_cost": Field(("V",), False, "cost of a unit of distance", 1),
+    "speed": Field(("V",), False, "what travel times are divided by", 1),
+    "allowed": Field(("V", "N"), True, "flag: may the vehicle visit the node (zones, skills)", 1),
+    "preference": Field(
+        ("V", "N"), False, "how welcome the vehicle is at the node; more is better", 0
+    ),
+    # Loads.
+    "demand": Field(("N",), True, "amount to deliver from the depot; 0 at a depot", 0),
+    "backhaul": Field(("N",), True, "amount to pick up for the depot; 0 at a depot", 0),
+    "linehaul_first": Field((), True, "flag: on a route, no delivery after a pickup", 0),
+    "capacity": Field((), True, "load that a vehicle can carry", MANY, per_vehicle=True),
+    "delivery": Field(
+        ("N",), True, "node to which the shipment picked up here goes; 0 where there is none", 0
+    ),
+    "shipment": Field(("N",), True, "amount of the shipment picked up here", 0),
+    # Lengths and times.
+    "distance_limit": Field(
+        (), False, "length that a route may have, depot to depot", INF, per_vehicle=True
+    ),
+    "duration_limit": Field(
+        (),
+        False,
+        "time that a route may take, from leaving the depot to the return, waiting included",
+        INF,
+        per_vehicle=True,
+    ),
+    "open_route": Field((), True, "flag: routes end at their last customer", 0),
+    "time_windows": Field(
+        ("N", "2"),
+        False,
+        "first and last moment at which service may begin (one may wait for the first); "
+        "at a depot, of leaving and of the return",
+        (0, INF),
+    ),
+    "service_time": Field(("N",), False, "time that a visit takes; 0 at a depot", 0),
+    "release_time": Field(
+        ("N",), False, "moment before which no route with this node may leave the depot", 0
+    ),
+    # What is optional.
+    "prize": Field(("N",), False, "worth of a visit, as known beforehand; 0 at a depot", 0),
+    "stochastic_prize": Field(("N",), False, "worth of a visit, as only the visit shows it", 0),
+    "min_prize": Field((), False, "prize to collect before the tour may end", 0),
+    "penalty": Field(("N",), False, "cost of leaving a node out; 0 at a depot", 0),
 }
 
 
@@ -82,18 +150,29 @@ def validate(instance: TensorDict) -> None:
         if name not in SCHEMA:
             raise InputError(f"{name}: unknown attribute, expected one of {', '.join(SCHEMA)}")
         field = SCHEMA[name]
-        if value.ndim != 1 + len(field.shape):
-            expected = ", ".join(("B", *field.shape))
+        shape = ("V",) if field.per_vehicle and value.ndim == 2 else field.shape
+        if value.ndim != 1 + len(shape):
+            expected = ", ".join(("B", *shape))
             raise InputError(f"{name}: shape {list(value.shape)}, expected [{expected}]")
-        for symbol, size in zip(field.shape, value.shape[1:], strict=True):
+        for symbol, size in zip(shape, value.shape[1:], strict=True):
             expected_size = int(symbol) if symbol.isdigit() else sizes.setdefault(symbol, size)
             if size != expected_size:
                 raise InputError(f"{name}: size {size} along {symbol}, expected {expected_size}")
         if field.integer != (not value.is_floating_point()):
             kind = "integers" if field.integer else "floating point numbers"
             raise InputError(f"{name}: {value.dtype}, expected {kind}")
+    vehicles = sizes.get("V", 1)
+    if vehicles != 1 and "depots" not in instance.keys():
+        raise InputError(f"depots: absent, expected one of each of the {vehicles} depot nodes")
+    if "V" in sizes and vehicles > sizes.get("N", vehicles):
+        raise InputError(f"depots: {vehicles} depot nodes of {sizes['N']} nodes, expected fewer")
 
 
 def num_nodes(instance: TensorDict) -> int:
     """Number of nodes N, depots included, from the coordinates or the distance matrix."""
     return instance["locs" if "locs" in instance.keys() else "distance"].shape[1]
+
+
+def num_depots(instance: TensorDict) -> int:
+    """Number of depot nodes V: those of ``depots``, one where it is absent."""
+    return instance["depots"].shape[1] if "depots" in instance.keys() else 1

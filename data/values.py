@@ -5,11 +5,11 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.data.instance import SCHEMA, num_nodes
+from nco.data.instance import SCHEMA, num_depots, num_nodes
 from nco.data.metric import Metric
 from nco.data.numbers import MAX_INTEGER, MAX_REAL
 
-SIGNED = {"locs", "view"}  # everything else counts or measures an amount
+SIGNED = {"locs", "view", "preference"}  # everything else counts or measures an amount
 
 
 def check_values(instance: TensorDict) -> None:
@@ -19,8 +19,10 @@ def check_values(instance: TensorDict) -> None:
     Raises
     ------
     InputError
-        There is no geometry, or a value is not finite, negative where it is an amount, absurdly
-        large, no known metric, or a demand that no vehicle can carry.
+        There is no geometry, or a value is not finite (nor the infinity that means no bound),
+        negative where it is an amount, absurdly large, no known metric, a demand that no vehicle
+        can carry, a time window that closes before it opens, or a pair of pickup and delivery
+        that is none.
     """
     if not {"locs", "distance"} & set(instance.keys()):
         raise InputError("neither locs nor distance, expected one of them")
@@ -31,18 +33,51 @@ def check_values(instance: TensorDict) -> None:
         high = MAX_INTEGER if SCHEMA[name].integer else MAX_REAL
         low = -high if name in SIGNED else 0
         wrong = ~((value >= low) & (value <= high))  # NaN compares false
+        if _unbounded(name):
+            wrong &= value != torch.inf
         _refuse(name, value, wrong, f"a number from {low:g} to {high:g}")
     if "metric" in instance.keys():
         known = torch.tensor([int(metric) for metric in Metric])
         wrong = ~torch.isin(instance["metric"], known)
         _refuse("metric", instance["metric"], wrong, f"one of {[int(m) for m in Metric]}")
+    depots = num_depots(instance)
+    for name in ("demand", "backhaul", "shipment", "delivery"):
+        if name in instance.keys():
+            value = instance[name]
+            _refuse(name, value[:, :depots], value[:, :depots] > 0, "0 at the depot")
     if "capacity" in instance.keys():
         _refuse("capacity", instance["capacity"], instance["capacity"] < 1, "at least 1")
-        if "demand" in instance.keys():
-            demand = instance["demand"]
-            wrong = demand > instance["capacity"].unsqueeze(-1)
-            _refuse("demand", demand, wrong, "at most the capacity")
-            _refuse("demand", demand[:, :1], demand[:, :1] > 0, "0 at the depot")
+        most = instance["capacity"].view(len(instance), -1).amax(-1)
+        for name in ("demand", "backhaul", "shipment"):
+            if name in instance.keys():
+                wrong = instance[name] > most.unsqueeze(-1)
+                _refuse(name, instance[name], wrong, "at most the capacity")
+    if "speed" in instance.keys():
+        _refuse("speed", instance["speed"], instance["speed"] <= 0, "a positive number")
+    if "time_windows" in instance.keys():
+        first, last = instance["time_windows"].unbind(-1)
+        _refuse("time_windows", last, last < first, "an end no earlier than the beginning")
+    if "delivery" in instance.keys():
+        _check_pairs(instance["delivery"], depots)
+
+
+def _unbounded(name: str) -> bool:
+    """Whether an attribute may be infinite: where that says that there is no bound."""
+    neutral = SCHEMA[name].neutral
+    return torch.inf in (neutral if isinstance(neutral, tuple) else (neutral,))
+
+
+def _check_pairs(delivery: Tensor, depots: int) -> None:
+    """Every delivery is that of one pickup, and no pickup itself."""
+    nodes = delivery.shape[1]
+    paired = delivery > 0
+    expected = f"0 or a customer, {depots} to {nodes - 1}"
+    _refuse("delivery", delivery, paired & ((delivery < depots) | (delivery >= nodes)), expected)
+    pickups = delivery.new_zeros(delivery.shape).scatter_add(1, delivery, paired.long())
+    of_target = pickups.gather(1, delivery)
+    _refuse("delivery", delivery, paired & (of_target > 1), "a node that no other pickup goes to")
+    own = paired & paired.gather(1, delivery)
+    _refuse("delivery", delivery, own, "a node that is no pickup itself")
 
 
 def attributes(instance: TensorDict) -> list[str]:
