@@ -51,7 +51,8 @@ def loads(content: bytes) -> Any:
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        module = module.replace("numpy.core.", "numpy._core.")  # its name before numpy 2
+        # The names before numpy 2, and those of protocols that Python 2 can read.
+        module = module.replace("numpy.core.", "numpy._core.").replace("__builtin__", "builtins")
         if (module, name) not in _PLAIN:
             raise InputError(
                 f"the pickle asks for {module}.{name}, expected plain lists, tuples, dicts, "
@@ -67,13 +68,19 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
+def _bytearray(content: bytes | str = b"", encoding: str = "latin-1") -> bytearray:
+    """How pickles before protocol 5 spell byte arrays; never a size without the content."""
+    part = content.encode("latin-1") if isinstance(content, str) else content
+    return bytearray().join([part])
+
+
 def _frombuffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
     """How pickles of protocol 5 spell arrays."""
     return np.frombuffer(buffer, dtype).reshape(shape, order=order)
 
 
 _PLAIN: dict[tuple[str, str], Callable[..., Any]] = {
-    ("builtins", "bytearray"): bytearray,
+    ("builtins", "bytearray"): _bytearray,
     ("builtins", "complex"): complex,
     ("builtins", "frozenset"): frozenset,
     ("builtins", "set"): set,

@@ -106,6 +106,8 @@ def from_items(items: Any, problem: str | None = None, source: str = "data set")
     locs = torch.cat([depot, _column(columns[1], "locs", source)], dim=1)
     sides = [item[-1] if len(item) > count else 1 for item in items]
     grid = _column(sides, "grid_size", source, shape=()).view(-1, 1, 1)
+    if not bool((grid > 0).all()):
+        raise InputError(f"{source}: grid_size: {float(grid.min()):g}, expected more than 0")
     fields = {"locs": locs / grid}
     for name, values in zip(names, columns[2:], strict=True):
         shape = (locs.shape[1] - 1,) if SCHEMA[name].shape else ()
