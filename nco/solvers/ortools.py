@@ -13,7 +13,7 @@ from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
 from nco.solvers.ortools_rules import CONSTRAINTS, OBJECTIVES, Draft, Model
-from nco.solvers.scaling import choose_scaling, distances
+from nco.solvers.scaling import Scaling, choose_scaling, distances
 from nco.solvers.shapes import SHAPES
 
 Trace = list[tuple[float, float]]
@@ -73,7 +73,7 @@ class ORTools:
         draft = self._draft(env, instance, start)
         refuse_hopeless(env, instance, time_limit)
         model = _build(draft)
-        trace, record = _recorder(model.routing, draft, began)
+        trace, record = _recorder(model.routing, draft.scaling, began)
         model.routing.AddAtSolutionCallback(record)
         model.routing.solver().ReSeed(seed)
         parameters = self._parameters(draft)
@@ -143,14 +143,14 @@ def _build(draft: Draft) -> Model:
 
 
 def _recorder(
-    routing: pywrapcp.RoutingModel, draft: Draft, began: float
+    routing: pywrapcp.RoutingModel, scaling: Scaling, began: float
 ) -> tuple[Trace, Callable[[], None]]:
     """A trace of improvements, and the callback that writes it."""
     trace: Trace = []
     model = weakref.proxy(routing)  # a callback that held its model would keep it alive for ever
 
     def record() -> None:
-        cost = draft.scaling.cost(model.CostVar().Max())
+        cost = scaling.cost(model.CostVar().Max())
         if not trace or cost < trace[-1][1]:
             trace.append((time.perf_counter() - began, cost))
 
