@@ -75,8 +75,12 @@ def parts(env: RoutingEnv) -> tuple[str, ...]:
 
 def shipped() -> list[str]:
     """Names of the policies that come with the package."""
-    root = Path(str(files("nco"))) / "released"
-    return sorted(path.parent.name for path in root.glob(f"*/{CARD}"))
+    return sorted(path.parent.name for path in _shelf().glob(f"*/{CARD}"))
+
+
+def _shelf() -> Path:
+    """Where the shipped policies lie in the installed package."""
+    return Path(str(files("nco"))) / "shipped"
 
 
 @cache
@@ -115,7 +119,7 @@ def load_policy(source: str | Path) -> Released:
     """
     path = Path(source)
     if str(source) in shipped():
-        path = Path(str(files("nco"))) / "released" / str(source)
+        path = _shelf() / str(source)
     if path.is_dir():
         card = _read_card(path / CARD)
         try:
@@ -241,6 +245,7 @@ def save_policy(
         try:
             scratch.chmod(0o755)
             save_file(state, scratch / WEIGHTS)
+            (scratch / WEIGHTS).chmod(0o644)
             (scratch / CARD).write_text(yaml.safe_dump(dict(card), sort_keys=False))
             if directory.exists():
                 shutil.rmtree(directory)

@@ -22,14 +22,17 @@ class SolverEntry:
         What it does, in one line.
     build
         Makes the solver; its parameters are the solver's settings.
+    decodes
+        Whether it decodes a policy: then ``build`` takes policy, search and device.
     """
 
     summary: str
     build: Callable[..., Solver]
+    decodes: bool = False
 
 
 SOLVERS: dict[str, SolverEntry] = {
-    "policy": SolverEntry("a learned policy, decoded", PolicySolver),
+    "policy": SolverEntry("a learned policy, decoded", PolicySolver, decodes=True),
     "ortools": SolverEntry("OR-Tools' routing library, guided local search", ORTools),
     "pyvrp": SolverEntry("PyVRP, iterated local search of the HGS family", PyVRP),
     "fast-tsp": SolverEntry("fast-tsp, local search for the symmetric TSP", FastTSP),
