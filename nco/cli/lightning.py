@@ -1,15 +1,26 @@
 """The Lightning half of the command line: fit, validate, test, predict."""
 
+import re
+import warnings
+from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from jsonargparse import ArgumentError
+from lightning.pytorch.cli import (
+    ArgsType,
+    LightningArgumentParser,
+    LightningCLI,
+    SaveConfigCallback,
+)
 
 import nco.data.generators
 import nco.decoding
 import nco.policies
 import nco.training  # noqa: F401  short class names in YAML resolve among imported classes
+from nco.data.errors import InputError
 from nco.envs import RoutingEnv
+from nco.training.module import read_checkpoint
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
@@ -38,6 +49,32 @@ class NCOCLI(LightningCLI):
         parser.link_arguments("env", "model.init_args.env")
         parser.link_arguments("env", "model.init_args.policy.init_args.env")
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        super().parse_arguments(parser, args)
+        self._checkpoint()  # Lightning reads it next, and takes any file for a sound one
+
+    def _refuse_foreign_weights(self) -> None:
+        checkpoint = self._checkpoint()
+        if checkpoint is None:
+            return
+        try:
+            self.model.load_state_dict(checkpoint["state_dict"])
+        except (RuntimeError, TypeError) as error:
+            reason = str(error).splitlines()[:2][-1].strip()
+            raise InputError(f"ckpt_path: weights do not fit the configuration: {reason}") from None
+
+    before_fit = before_validate = before_test = before_predict = _refuse_foreign_weights
+
+    def _checkpoint(self) -> dict[str, Any] | None:
+        """The checkpoint given on the command line, if there is one."""
+        path = self.config[self.config["subcommand"]].get("ckpt_path")
+        if path is None or path in ("best", "last", "hpc"):
+            return None
+        checkpoint = read_checkpoint(Path(path))
+        if not {"state_dict", "config"} <= checkpoint.keys():
+            raise InputError(f"{path}: holds no training, expected a checkpoint of nco fit")
+        return checkpoint
+
 
 def run(args: list[str] | None = None) -> NCOCLI:
     """
@@ -47,17 +84,46 @@ def run(args: list[str] | None = None) -> NCOCLI:
     ----------
     args
         As on the command line, the subcommand first.
+
+    Raises
+    ------
+    InputError
+        The configuration has unknown keys or unusable values, or a file cannot be used.
     """
-    return NCOCLI(
-        L.LightningModule,
-        L.LightningDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        seed_everything_default=1234,
-        auto_configure_optimizers=False,
-        load_from_checkpoint_support=False,
-        save_config_callback=SaveConfig,
-        save_config_kwargs={"overwrite": True},
-        parser_kwargs={"allow_abbrev": False},
-        args=args,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+        # The baseline policy, whose normalisation does not train.
+        warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
+        try:
+            return NCOCLI(
+                L.LightningModule,
+                L.LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                seed_everything_default=1234,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                save_config_callback=SaveConfig,
+                save_config_kwargs={"overwrite": True},
+                parser_kwargs={"allow_abbrev": False, "exit_on_error": False},
+                args=args,
+            )
+        except ArgumentError as error:
+            raise InputError(_essence(str(error))) from None
+        except ValueError as error:
+            raise _cause(error) from None
+
+
+def _essence(message: str) -> str:
+    """What is wrong in a message of jsonargparse, without its account of all types tried."""
+    noise = r"\W*(Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Given value)"
+    lines = [line.strip() for line in message.splitlines() if not re.match(noise, line)]
+    return " ".join(line.removeprefix("- ") for line in lines if line)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The `InputError` that jsonargparse wrapped while it built objects, or the error itself."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, InputError):
+        inner = inner.__cause__ or inner.__context__
+    return inner or error

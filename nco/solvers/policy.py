@@ -73,9 +73,12 @@ class PolicySolver:
             for search, rng in self._rounds(env, placed, time_limit, seed):
                 limit = None if time_limit is None or best == float("inf") else begun + time_limit
                 row, cost = search(env, policy, placed, rng, limit).best()
+                now = time.perf_counter() - begun
                 if float(cost[0]) < best:
                     best, actions = float(cost[0]), row[0].tolist()
-                    trace.append((time.perf_counter() - begun, best))
+                    trace.append((now, best))
+                if time_limit is not None and now >= time_limit:
+                    break  # small instances are done before a rollout looks at the clock
         except OutOfTime:
             pass  # the best of the rounds before
         routes = env.visits.routes(actions)

@@ -1,6 +1,7 @@
 """Logs of a training run."""
 
 from functools import cached_property
+from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -40,7 +41,7 @@ class RunLogger(CSVLogger):
         return TensorBoardLogger(self.save_dir, self.name, self.version, default_hp_metric=False)
 
     @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         super().log_metrics(metrics, step)
         self.board.log_metrics(metrics, step)
 

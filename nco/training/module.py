@@ -1,5 +1,6 @@
 """What all Lightning modules of the package share: an environment, a policy and its validation."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,12 @@ def policy_weights(path: Path) -> dict[str, Tensor]:
     """
     checkpoint = read_checkpoint(path)
     prefix = "policy."
-    state = checkpoint.get("state_dict", {})
-    found = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    state = checkpoint.get("state_dict")
+    found = {
+        name.removeprefix(prefix): value
+        for name, value in (state.items() if isinstance(state, Mapping) else ())
+        if name.startswith(prefix) and isinstance(value, Tensor)
+    }
     if not found:
         raise InputError(f"{path}: no weights of a policy, expected a checkpoint of nco fit")
     return found
@@ -132,7 +137,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file, expected a checkpoint") from None
     except Exception as error:  # torch reports foreign files by whatever its readers raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: no readable checkpoint ({reason})") from None
+        raise InputError(f"{path}: {reason}, expected a checkpoint of nco fit") from None
     if not isinstance(checkpoint, dict):
         raise InputError(f"{path}: holds no dictionary, expected a checkpoint of nco fit")
     return checkpoint
