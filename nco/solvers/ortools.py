@@ -80,10 +80,10 @@ class ORTools:
         deadline = began + (time_limit or self.default_time_limit)
         _limit(parameters, deadline)
         model.routing.CloseModelWithParameters(parameters)
-        initial = _read(model, draft, start)
+        initial = _read(model, start)
         _limit(parameters, deadline)  # again: closing a large model takes seconds
         found = model.routing.SolveFromAssignmentWithParameters(initial, parameters)
-        routes = draft.shape.leave(_routes(model, draft, found)) if found else ()
+        routes = draft.shape.leave(_routes(model, found)) if found else ()
         seconds = time.perf_counter() - began
         return never_worse(judge(env, instance, routes, seconds, self.name, trace), start)
 
@@ -136,7 +136,7 @@ def _limit(parameters: routing_parameters_pb2.RoutingSearchParameters, deadline:
 def _build(draft: Draft) -> Model:
     starts, ends = (list(nodes) for nodes in zip(*draft.vehicles, strict=True))
     manager = pywrapcp.RoutingIndexManager(len(draft.distance), len(starts), starts, ends)
-    model = Model(manager, pywrapcp.RoutingModel(manager))
+    model = Model(manager, pywrapcp.RoutingModel(manager), draft)
     for step in draft.steps:
         step(model)
     return model
@@ -157,10 +157,11 @@ def _recorder(
     return trace, record
 
 
-def _read(model: Model, draft: Draft, start: Solution | None) -> pywrapcp.Assignment | None:
+def _read(model: Model, start: Solution | None) -> pywrapcp.Assignment | None:
     """The start as OR-Tools' assignment; None where there is none, or none that it accepts."""
     if start is None or not start.feasible:
         return None
+    draft = model.draft
     free = list(range(len(draft.vehicles)))
     visits: list[list[int]] = [[] for _ in free]
     for route in draft.shape.enter(start.routes):
@@ -173,10 +174,10 @@ def _read(model: Model, draft: Draft, start: Solution | None) -> pywrapcp.Assign
     return model.routing.ReadAssignmentFromRoutes(visits, True)
 
 
-def _routes(model: Model, draft: Draft, found: pywrapcp.Assignment) -> list[Route]:
+def _routes(model: Model, found: pywrapcp.Assignment) -> list[Route]:
     """What every vehicle drives, those that stay at home included."""
     routes = []
-    for vehicle, (start, end) in enumerate(draft.vehicles):
+    for vehicle, (start, end) in enumerate(model.draft.vehicles):
         index, visits = model.routing.Start(vehicle), []
         while not model.routing.IsEnd(index := found.Value(model.routing.NextVar(index))):
             visits.append(model.manager.IndexToNode(index))

@@ -23,23 +23,6 @@ from nco.solvers.scaling import Scaling
 from nco.solvers.shapes import Shape
 
 
-@dataclass(frozen=True)
-class Model:
-    """
-    The model that rules add themselves to.
-
-    Parameters
-    ----------
-    manager
-        Translates nodes of the instance into indices of the model.
-    routing
-        The routing model.
-    """
-
-    manager: pywrapcp.RoutingIndexManager
-    routing: pywrapcp.RoutingModel
-
-
 @dataclass
 class Draft:
     """
@@ -73,7 +56,27 @@ class Draft:
     vehicles: list[tuple[int, int]]
     used: int
     first_solution: str
-    steps: list[Callable[[Model], None]] = field(default_factory=list)
+    steps: list[Callable[["Model"], None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    The model that rules add themselves to.
+
+    Parameters
+    ----------
+    manager
+        Translates nodes of the instance into indices of the model.
+    routing
+        The routing model.
+    draft
+        What it is built from.
+    """
+
+    manager: pywrapcp.RoutingIndexManager
+    routing: pywrapcp.RoutingModel
+    draft: Draft
 
 
 def _capacity(draft: Draft, rule: Capacity) -> None:
@@ -103,7 +106,7 @@ def _as_lists(matrix: NDArray[np.int64]) -> list[list[int]]:
 
 def _distance(draft: Draft, objective: Distance) -> None:
     def add(model: Model) -> None:
-        matrix = _as_lists(draft.scaling.integers(draft.distance))
+        matrix = _as_lists(model.draft.scaling.integers(model.draft.distance))
         model.routing.SetArcCostEvaluatorOfAllVehicles(model.routing.RegisterTransitMatrix(matrix))
 
     draft.steps.append(add)

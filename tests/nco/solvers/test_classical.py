@@ -1,6 +1,5 @@
 """Classical solvers against brute force, published optima, and their own promises."""
 
-import gc
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise as neighbours
@@ -16,9 +15,7 @@ from nco.solution import Solution, judge
 from nco.solvers.base import Solver
 from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.ortools import ORTools
-from nco.solvers.ortools_rules import Draft as OrDraft
 from nco.solvers.pyvrp import PyVRP
-from nco.solvers.pyvrp_rules import Draft as PyDraft
 from tests.benchmark_data import benchmark_data
 from tests.envs.candidates import accepted
 from tests.envs.random_instances import draw
@@ -261,11 +258,3 @@ def test_ortools_settings_are_used() -> None:
         for name in ("SAVINGS", "PATH_CHEAPEST_ARC")
     }
     assert len(firsts) == 2
-
-
-@pytest.mark.parametrize("solver", ON_CVRP)
-def test_models_are_freed(solver: Solver) -> None:
-    """No callback keeps a solved model, with its matrix, alive."""
-    solver.solve(CVRP, middling(CVRP), time_limit=0.1)
-    gc.collect()
-    assert not [thing for thing in gc.get_objects() if type(thing) in (OrDraft, PyDraft)]
