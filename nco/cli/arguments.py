@@ -11,14 +11,16 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from docstring_parser import DocstringStyle, parse
 from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse.typing import restricted_number_type
 
 if TYPE_CHECKING:
-    Seconds, Count, Seed = float, int, int
+    Seconds: TypeAlias = float
+    Count: TypeAlias = int
+    Seed: TypeAlias = int
 else:
     Seconds = restricted_number_type("Seconds", float, [(">", 0), ("<", float("inf"))])
     Count = restricted_number_type("Count", int, (">=", 1))

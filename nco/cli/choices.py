@@ -1,0 +1,6 @@
+"""The words that options take, told twice so that ``--help`` need not import torch."""
+
+from typing import Literal
+
+Decode = Literal["greedy", "sample", "multistart", "beam"]  # of nco.decoding
+Rounding = Literal["auto", "none", "nearest", "up", "decimal", "milli"]  # of nco.data.formats

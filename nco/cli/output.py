@@ -1,0 +1,127 @@
+"""Where solutions and their pictures are written."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from nco.data.errors import InputError
+from nco.data.formats import FileInstance, write_solution
+from nco.plot import plot_routes
+from nco.report import show_cost, show_gap, show_seconds
+from nco.runs import Run
+
+
+@dataclass
+class Output:
+    """
+    A folder of solutions.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there; None for no output.
+    plot
+        Whether pictures go there too.
+    suffix
+        After the instance's name, as a format of the solver: ``-{solver}``.
+    names
+        Of the instances so far.
+    """
+
+    folder: Path | None
+    plot: bool = False
+    suffix: str = ""
+    names: dict[str, Path] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """
+        Finds out before any work whether files can be written.
+
+        Raises
+        ------
+        InputError
+            The folder cannot be made or written to.
+        """
+        if self.folder is not None:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(
+                    f"{self.folder}: cannot be made ({error.strerror}), expected a folder to write"
+                ) from None
+            require_writable(self.folder / "x.sol")
+
+    def claim(self, file: FileInstance) -> None:
+        """
+        Keeps a file's name for it.
+
+        Raises
+        ------
+        InputError
+            Another file has it: their solutions would be one.
+        """
+        other = self.names.setdefault(file.path.stem, file.path)
+        if self.folder is not None and other != file.path:
+            raise InputError(
+                f"{file.path}: its solution would have the name of that of {other}, expected "
+                "different names"
+            )
+
+    def target(self, file: FileInstance, solver: str) -> Path | None:
+        """
+        The solution file of a run.
+
+        Raises
+        ------
+        InputError
+            It is the one that the instance's best-known cost comes from.
+        """
+        if self.folder is None:
+            return None
+        path = self.folder / f"{file.path.stem}{self.suffix.format(solver=solver)}.sol"
+        source = file.best_known_source
+        if source is not None and path.resolve() == Path(source).resolve():
+            raise InputError(
+                f"{file.path}: its best-known solution {path} is not overwritten, expected --out "
+                "of another folder"
+            )
+        return path
+
+    def write(self, run: Run) -> None:
+        """Writes the solution, and its picture; nothing where there is no feasible solution."""
+        path = self.target(run.file, run.solver)
+        if path is None or not run.solution.feasible or run.cost is None:
+            return
+        write_solution(path, run.routes, run.cost)
+        if self.plot:
+            picture = path.with_suffix(".png")
+            instance, routes = run.file.instance, run.solution.routes
+            labels = run.file.labels
+            plot_routes(picture, run.env, instance, routes, run.file.name, _facts(run), labels)
+
+
+def require_writable(path: Path) -> None:
+    """
+    Finds out before any work whether a file can be written.
+
+    Raises
+    ------
+    InputError
+        Its folder is missing or not writable, or it is a folder itself.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, expected the name of a file")
+    try:
+        TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise InputError(f"{path.parent}: cannot be written ({error.strerror})") from None
+
+
+def _facts(run: Run) -> str:
+    """The line under a picture's title."""
+    count = len(run.solution.routes)
+    facts = [f"cost {show_cost(run.cost)}"]
+    if run.gap is not None:
+        facts.append(f"gap {show_gap(run.gap)}")
+    facts += [f"{count} route{'s' * (count != 1)}", run.solution.solver]
+    return " · ".join([*facts, f"{show_seconds(run.solution.seconds)} s"])

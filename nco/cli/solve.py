@@ -1,0 +1,81 @@
+"""``nco solve``: instance files to solution files."""
+
+from pathlib import Path
+
+from nco.cli import complain
+from nco.cli.arguments import Count, Seconds, Seed
+from nco.cli.choices import Decode, Rounding
+
+
+def solve(
+    files: list[str],
+    solver: str = "policy",
+    policy: str | None = None,
+    decode: Decode | None = None,
+    samples: Count | None = None,
+    augment: Count | None = None,
+    device: str | None = None,
+    time_limit: Seconds | None = None,
+    out: Path = Path("out"),
+    plot: bool = False,
+    rounding: Rounding = "auto",
+    seed: Seed = 1234,
+    json: bool = False,
+) -> int:
+    """
+    Solves instance files and writes a .sol file for each.
+
+    Prints name, n, routes, cost, gap to the best-known solution if one lies beside the file, and
+    seconds. Exit codes: 0 done, 1 a file has no feasible solution yet, 2 a file or option is bad
+    (the other files are solved all the same).
+
+    Parameters
+    ----------
+    files
+        Instances (.vrp, .tsp, .csv, .json), folders of them, or globs.
+    solver
+        Who solves: policy, ortools, pyvrp or fast-tsp.
+    policy
+        Name of a shipped policy, a released folder, or a training checkpoint; by default the
+        shipped policy for the problem.
+    decode
+        How a policy decodes; by default a multi-start over eight views.
+    samples
+        How many samples, starts or beams; by default 100 samples, a start at each customer, 10
+        beams.
+    augment
+        Views of each instance under the symmetries of the square, 1 to 8.
+    device
+        Where a policy computes, cpu or cuda; by default cpu.
+    time_limit
+        Seconds for each file. A policy then goes on sampling until they are spent; without it, it
+        decodes once, and other solvers take their own default.
+    out
+        Folder for the .sol files; made if it is not there.
+    plot
+        Draw each solution, beside its .sol file.
+    rounding
+        What Euclidean distances mean: auto goes by the file and its set.
+    seed
+        Seed of the solver.
+    json
+        Print JSON instead of a table.
+    """
+    from nco.cli.files import read_all
+    from nco.cli.output import Output
+    from nco.cli.solving import Outcome, build_solvers, search_of, solve_all
+    from nco.report import console, print_json, table_of_runs
+
+    outcome = Outcome("nco solve")
+    search = search_of(decode, samples, augment)
+    settings = {"policy": policy, "search": search, "device": device}
+    solvers = build_solvers([solver], settings)
+    output = Output(out, plot)
+    output.prepare()
+    instances, outcome.bad = read_all(files, rounding, lambda e: complain("nco solve", e))
+    solve_all(outcome, instances, solvers, time_limit, seed, output)
+    if json:
+        print_json([run.as_json() for run in outcome.runs])
+    elif outcome.runs:
+        console().print(table_of_runs(outcome.runs))
+    return outcome.code

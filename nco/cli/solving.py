@@ -1,0 +1,176 @@
+"""What ``nco solve`` and ``nco compare`` share: solvers, outputs, and the loop over files."""
+
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from nco.cli import BAD_INPUT, DONE, INFEASIBLE, complain
+from nco.cli.output import Output
+from nco.data.errors import InputError
+from nco.data.formats import FileInstance
+from nco.decoding import Decode, Search, make_search
+from nco.envs import RoutingEnv, problem
+from nco.released import default_policy, parts
+from nco.runs import Run
+from nco.solvers.base import Solver
+from nco.solvers.registry import find_solver
+
+
+@dataclass
+class Outcome:
+    """
+    What a command has to show in the end.
+
+    Parameters
+    ----------
+    prog
+        The command, for messages.
+    runs
+        Every run, file by file.
+    bad
+        Files, or files for one solver, that could not be used.
+    """
+
+    prog: str
+    runs: list[Run] = field(default_factory=list)
+    bad: int = 0
+
+    def refuse(self, error: Exception | str) -> None:
+        """Notes and tells that something cannot be used."""
+        self.bad += 1
+        complain(self.prog, error)
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        if self.bad:
+            return BAD_INPUT
+        return DONE if all(run.solution.feasible for run in self.runs) else INFEASIBLE
+
+
+def build_solvers(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Solver]:
+    """
+    Makes solvers, each with those of the settings that it has.
+
+    Parameters
+    ----------
+    names
+        Of the table of solvers.
+    settings
+        What the user asked for; None means nothing.
+
+    Raises
+    ------
+    InputError
+        A name is unknown, or no solver has a setting that was asked for.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    entries = {name: find_solver(name) for name in names}
+    has = {name: inspect.signature(entry.build).parameters for name, entry in entries.items()}
+    for setting in given:
+        if not any(setting in parameters for parameters in has.values()):
+            raise InputError(f"solver {', '.join(names)}: takes no {setting}, expected none")
+    return {
+        name: entry.build(**{k: v for k, v in given.items() if k in has[name]})
+        for name, entry in entries.items()
+    }
+
+
+def search_of(decode: Decode | None, samples: int | None, augment: int | None) -> Search | None:
+    """The search that the options ask for; None where the solver may choose."""
+    if decode is None and samples is None and augment is None:
+        return None
+    views = augment or (1 if decode else 8)
+    return make_search(decode or "multistart", samples or 0, views)
+
+
+def solve_all(
+    outcome: Outcome,
+    files: Sequence[FileInstance],
+    solvers: Mapping[str, Solver],
+    time_limit: float | None,
+    seed: int,
+    output: Output,
+) -> None:
+    """
+    Solves every file with every solver; what fails for one of them stops none of the others.
+
+    Parameters
+    ----------
+    outcome
+        Takes the runs and the errors.
+    files, solvers
+        Who solves what.
+    time_limit, seed
+        See `nco.solvers.base.Solver`.
+    output
+        Where solutions go; written as they are found.
+    """
+    with progress() as bar:
+        task = bar.add_task("", total=len(files) * len(solvers))
+        for file in files:
+            try:
+                env = problem(file.problem)
+                output.claim(file)
+            except InputError as error:
+                outcome.refuse(_at(file, error))
+                bar.advance(task, len(solvers))
+                continue
+            for name, solver in solvers.items():
+                bar.update(task, description=f"{file.name} · {name}")
+                try:
+                    output.target(file, name)
+                    run = _solve(file, env, name, solver, time_limit, seed)
+                    outcome.runs.append(run)
+                    output.write(run)
+                    _explain(outcome, run)
+                except (InputError, OSError) as error:
+                    outcome.refuse(_at(file, error))
+                bar.advance(task)
+
+
+def progress() -> Progress:
+    """A progress bar on stderr, which is there while work goes on, and on a terminal only."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _solve(
+    file: FileInstance,
+    env: RoutingEnv,
+    name: str,
+    solver: Solver,
+    time_limit: float | None,
+    seed: int,
+) -> Run:
+    policy = None
+    if hasattr(solver, "policy"):  # found before the clock starts: loading is not solving
+        policy = (solver.policy or default_policy(parts(env))).name
+    solution = solver.solve(env, file.instance, time_limit, seed)
+    return Run(file, env, name, policy, solution, seed)
+
+
+def _explain(outcome: Outcome, run: Run) -> None:
+    """Says why a run has no feasible solution."""
+    if not run.solution.feasible:
+        reason = run.solution.violations[0].message if run.solution.routes else "found no routes"
+        complain(outcome.prog, f"{run.file.path}: {run.solver}: no feasible solution: {reason}")
+
+
+def _at(file: FileInstance, error: Exception) -> Exception:
+    """The error with the file in front, unless it is there."""
+    if isinstance(error, OSError) or str(error).startswith(str(file.path)):
+        return error
+    return InputError(f"{file.path}: {error}")

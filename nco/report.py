@@ -1,0 +1,129 @@
+"""Tables and files of results."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nco.data.atomic import atomic
+from nco.runs import Run
+
+
+def console() -> Console:
+    """Where tables go: stdout, wide enough for them when it is a file or a pipe."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=160)
+
+
+def show_cost(cost: float | None) -> str:
+    """A cost with thousands set apart; decimals only where it has some."""
+    if cost is None:
+        return "—"
+    if float(cost).is_integer():
+        return f"{cost:,.0f}"
+    return f"{cost:,.4f}" if abs(cost) < 100 else f"{cost:,.2f}"
+
+
+def show_gap(gap: float | None) -> str:
+    """A gap in percent."""
+    return "—" if gap is None else f"{gap:.2f} %"
+
+
+def show_seconds(seconds: float) -> str:
+    """Seconds, more digits for fewer of them."""
+    return f"{seconds:.3f}" if seconds < 1 else f"{seconds:.1f}"
+
+
+def table_of_runs(runs: Sequence[Run]) -> Table:
+    """
+    One line a run: name, n, routes, cost, gap, seconds; the solver where there are several.
+
+    The best of several solvers on an instance is bold.
+    """
+    several = len({run.solver for run in runs}) > 1
+    table = _table(["name", "n", *(["solver"] if several else []), "routes", "cost", "gap", "s"])
+    last: Path | None = None
+    for run in runs:
+        first = run.file.path != last
+        if several and first and last is not None:
+            table.add_section()
+        last = run.file.path
+        cells = [run.file.name if first else "", str(run.n) if first else ""]
+        if several:
+            cells.append(run.solver)
+        solved = run.solution.feasible
+        cost = show_cost(run.cost) if solved else "infeasible"
+        cells += [str(len(run.solution.routes)), cost, show_gap(run.gap)]
+        style = None if solved else "red"
+        if several and solved and is_best(run, runs):
+            style = "bold green"
+        for k in range(2, len(cells)):
+            cells[k] = f"[{style}]{cells[k]}[/]" if style else cells[k]
+        table.add_row(*cells, show_seconds(run.solution.seconds))
+    return table
+
+
+def table_of_solvers(runs: Sequence[Run]) -> Table:
+    """One line a solver: instances solved, on how many it is best, mean gap and seconds."""
+    table = _table(["solver", "solved", "best", "mean gap", "mean s"])
+    for solver in dict.fromkeys(run.solver for run in runs):
+        own = [run for run in runs if run.solver == solver]
+        solved = [run for run in own if run.solution.feasible]
+        gaps = [run.gap for run in solved if run.gap is not None]
+        table.add_row(
+            f"{solver}  [dim]{own[0].solution.solver}[/]",
+            f"{len(solved)}/{len(own)}",
+            str(sum(is_best(run, runs) for run in solved)),
+            show_gap(fmean(gaps) if gaps else None),
+            show_seconds(fmean(run.solution.seconds for run in own)),
+        )
+    return table
+
+
+def is_best(run: Run, runs: Iterable[Run]) -> bool:
+    """Whether no other feasible run of the same file costs less."""
+    return run.solution.feasible and all(
+        run.solution.cost <= other.solution.cost
+        for other in runs
+        if other.file.path == run.file.path and other.solution.feasible
+    )
+
+
+def print_json(value: Any) -> None:
+    """JSON on stdout; a list one item a line."""
+    if isinstance(value, list):
+        rows = ",\n ".join(json.dumps(item, allow_nan=False) for item in value)
+        print(f"[{rows}]")
+    else:
+        print(json.dumps(value, allow_nan=False, indent=2))
+
+
+def write_csv(path: Path, runs: Sequence[Run]) -> None:
+    """
+    The fields of the JSON output, one line a run; of the routes, their number.
+
+    Raises
+    ------
+    InputError
+        The folder is missing or not writable.
+    """
+    rows = [run.as_json() | {"routes": len(run.routes)} for run in runs]
+    with atomic(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["instance"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _table(columns: Sequence[str]) -> Table:
+    """Words to the left, numbers to the right."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for name in columns:
+        left = name in ("name", "solver")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    return table
