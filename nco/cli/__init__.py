@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 COMMANDS = {
     "solve": "solves instance files with a policy or a classical solver",
@@ -23,6 +24,7 @@ COMMANDS = {
     "test": "computes a training run's test costs",
     "predict": "solves a training run's data with its policy",
     "export": "turns a training checkpoint into a released policy",
+    "import": "turns published weights into a released policy",
     "info": "lists problems, solvers, released policies, and what supports what",
 }
 LIGHTNING = ("fit", "validate", "test", "predict")
@@ -78,7 +80,8 @@ def _dispatch(command: str, rest: list[str]) -> int:
     if command in COMMANDS:
         from nco.cli.arguments import call
 
-        function = getattr(import_module(f"nco.cli.{command}"), command)
+        name = f"{command}_" if iskeyword(command) else command
+        function = getattr(import_module(f"nco.cli.{command}"), name)
         return call(function, rest, f"nco {command}")
     if command in ("-h", "--help", "help"):
         print(_help())
