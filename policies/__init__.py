@@ -2,5 +2,6 @@
 
 from nco.policies.attention import AttentionPolicy
 from nco.policies.base import Policy, Trajectory
+from nco.policies.pointer_network import PointerNetwork
 
-__all__ = ["AttentionPolicy", "Policy", "Trajectory"]
+__all__ = ["AttentionPolicy", "PointerNetwork", "Policy", "Trajectory"]

@@ -1,11 +1,13 @@
 """The Attention Model and its descendants: an encoder and a pointer decoder."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
-from nco.envs import Context, Features, RoutingEnv
+from nco.envs import Context, Features, FeatureSpec, RoutingEnv
 from nco.policies.base import Policy
 from nco.policies.decoder import PointerCache, PointerDecoder
-from nco.policies.encoder import AttentionEncoder
+from nco.policies.encoder import AttentionEncoder, Encoder
 from nco.policies.layers import Normalization, init_uniform
 
 
@@ -21,9 +23,13 @@ class AttentionPolicy(Policy):
     env
         The problem, of which only the sizes of the features are read.
     dim, heads, layers, hidden, norm
-        Of the encoder, see `AttentionEncoder`.
-    tanh_clipping, graph_context, project_logit_keys, residual, distance_bias
+        Of the encoder, see `AttentionEncoder`; the decoder shares ``heads``.
+    tanh_clipping, graph_context, project_logit_keys, residual, distance_bias, neighbours
         Of the decoder, see `PointerDecoder`.
+    encoder
+        Builds another encoder from the sizes of the features (in YAML: a class and its settings
+        without ``spec``); ``dim``, ``layers``, ``hidden`` and ``norm`` then say nothing, and the
+        decoder has the encoder's channels.
     """
 
     def __init__(
@@ -39,18 +45,25 @@ class AttentionPolicy(Policy):
         project_logit_keys: bool = True,
         residual: bool = False,
         distance_bias: bool = False,
+        neighbours: int = 0,
+        encoder: Callable[[FeatureSpec], Encoder] | None = None,
     ):
         super().__init__()
-        self.encoder = AttentionEncoder(env.spec, dim, heads, layers, hidden, norm)
+        self.encoder: Encoder
+        if encoder is None:
+            self.encoder = AttentionEncoder(env.spec, dim, heads, layers, hidden, norm)
+        else:
+            self.encoder = encoder(env.spec)
         self.decoder = PointerDecoder(
             env.spec,
-            dim,
+            self.encoder.dim,
             heads,
             tanh_clipping,
             graph_context,
             project_logit_keys,
             residual,
             distance_bias,
+            neighbours,
         )
         init_uniform(self)
 

@@ -39,7 +39,14 @@ class Policy(nn.Module, ABC):
     Built from an environment's `FeatureSpec` and for every composition that has the same one.
     Embeddings are what `encode` returns and `step` reads; nobody else looks inside. A policy with
     recurrent decoding keeps its hidden state in ``memory``: tensors ``[B, R, ...]``.
+
+    Attributes
+    ----------
+    recurrent
+        Whether a step reads the memory of the steps before: then imposed moves are steps too.
     """
+
+    recurrent: bool = False
 
     @abstractmethod
     def encode(self, features: Features) -> Any:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from nco.envs import Context, Features, FeatureSpec
-from nco.policies.layers import attend
+from nco.policies.layers import attend, rows
+from nco.policies.nearest import nearest_allowed
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class PointerCache:
         table stands for "no node yet".
     log_distance
         Minus the logarithm of the distances, ``[B, N, N]``, or None if the decoder has no use.
+    near
+        What the distances of a restricted decoder are computed from, or None if it looks at all.
     """
 
     keys: Tensor
@@ -35,6 +38,7 @@ class PointerCache:
     fixed: Tensor
     by_node: Tensor
     log_distance: Tensor | None
+    near: Features | None = None
 
 
 class PointerDecoder(nn.Module):
@@ -58,6 +62,10 @@ class PointerDecoder(nn.Module):
     distance_bias
         Adds a learned multiple of minus log distance to the logits, the multiple read from the
         query; scale-free, since a factor on all distances cancels in the softmax.
+    neighbours
+        Looks at this many of the nearest customers that the mask allows, and at the depots; 0
+        looks at all. It has no weights: a policy may be trained without and decode large instances
+        with it. (To learn from solutions that go elsewhere, leave it off.)
     """
 
     def __init__(
@@ -70,8 +78,11 @@ class PointerDecoder(nn.Module):
         project_logit_keys: bool = True,
         residual: bool = False,
         distance_bias: bool = False,
+        neighbours: int = 0,
     ):
         super().__init__()
+        self.neighbours = neighbours
+        self.num_depots = spec.num_depots
         self.heads = heads
         self.tanh_clipping = tanh_clipping
         tables = 2 + project_logit_keys + spec.context_nodes
@@ -102,30 +113,32 @@ class PointerDecoder(nn.Module):
         blank = self.no_node[:, None, None, :].expand(-1, nodes.shape[0], 1, -1)
         mean = nodes.mean(1, keepdim=True)
         fixed = torch.zeros_like(mean) if self.graph is None else self.graph(mean)
+        restricted = 0 < self.neighbours < nodes.shape[1] - self.num_depots
+        table = self.distance_weight is not None and not restricted
         return PointerCache(
             keys=keys,
             values=values,
             logit_keys=logit_keys,
             fixed=fixed,
             by_node=torch.cat([by_node, blank.to(by_node.dtype)], dim=2),
-            log_distance=None if self.distance_weight is None else minus_log_distance(features),
+            log_distance=minus_log_distance(features) if table else None,
+            near=features if restricted else None,
         )
 
     def forward(self, cache: PointerCache, context: Context) -> Tensor:
         """Log-probabilities ``[B, R, N]`` in float32."""
         nodes, mask = context.nodes, context.mask
-        query = cache.fixed + _rows(cache.by_node, nodes)
+        query = cache.fixed + rows(cache.by_node, nodes)
         if self.scalars is not None:
             query = query + self.scalars(context.scalars)
+        if cache.near is not None:
+            return self._among_near(query, cache, cache.near, context)
         q = query.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         if self.dynamic is None or context.dynamic is None:
             glimpse = attend(q, cache.keys, cache.values, mask.unsqueeze(1))
         else:
             glimpse = self._dynamic_glimpse(q, cache, context.dynamic, mask)
-        pointer = self.out(glimpse.transpose(1, 2).flatten(-2))
-        if self.feed_forward is not None:
-            pointer = pointer + query
-            pointer = pointer + self.feed_forward(pointer)
+        pointer = self._pointer(glimpse.transpose(1, 2).flatten(-2), query)
         scores = (pointer @ cache.logit_keys.to(pointer.dtype).mT).float()
         if self.dynamic is not None and context.dynamic is not None:
             weight = self.dynamic.weight.chunk(3)[2]
@@ -134,6 +147,43 @@ class PointerDecoder(nn.Module):
         if self.distance_weight is not None and cache.log_distance is not None:
             logits = logits + self.distance_weight(query).float() * _row(cache.log_distance, nodes)
         return logits.masked_fill(~mask, float("-inf")).log_softmax(-1)
+
+    def _pointer(self, glimpse: Tensor, query: Tensor) -> Tensor:
+        """What points at the next node, ``[B, R, D]``, from the mixed values of the glimpse."""
+        pointer = self.out(glimpse)
+        if self.feed_forward is not None:
+            pointer = pointer + query
+            pointer = pointer + self.feed_forward(pointer)
+        return pointer
+
+    def _among_near(
+        self, query: Tensor, cache: PointerCache, features: Features, context: Context
+    ) -> Tensor:
+        """Log-probabilities ``[B, R, N]``, finite at most for the nearest nodes and depots."""
+        current, mask = context.nodes[..., -1], context.mask
+        few = nearest_allowed(features, current, mask, self.neighbours, self.num_depots)
+        batch = torch.arange(len(mask), device=mask.device)[:, None, None]
+        # [B, R, C, D] each; heads are split again below.
+        keys = cache.keys.transpose(1, 2)[batch, few.nodes].flatten(-2).float()
+        values = cache.values.transpose(1, 2)[batch, few.nodes].flatten(-2).float()
+        logit_keys = cache.logit_keys[batch, few.nodes].float()
+        if self.dynamic is not None and context.dynamic is not None:
+            wide = few.nodes.unsqueeze(-1).expand(-1, -1, -1, context.dynamic.shape[-1])
+            added = self.dynamic(context.dynamic.gather(2, wide)).float().chunk(3, dim=-1)
+            keys, values, logit_keys = keys + added[0], values + added[1], logit_keys + added[2]
+        keys, values = (t.unflatten(-1, (self.heads, -1)).transpose(2, 3) for t in (keys, values))
+        q = query.unflatten(-1, (self.heads, -1)).unsqueeze(-2).to(keys.dtype)
+        glimpse = attend(q, keys, values, few.mask[:, :, None, None])  # one query: [B, R, H, 1, d]
+        pointer = self._pointer(glimpse.flatten(-3).to(query.dtype), query)
+        scores = _dot(pointer, logit_keys)
+        logits = self.tanh_clipping * (scores * pointer.shape[-1] ** -0.5).tanh()
+        if self.distance_weight is not None:
+            closeness = -few.distance.clamp_min(1e-3).log()
+            closeness = torch.where(current.unsqueeze(-1) < 0, 0, closeness)
+            logits = logits + self.distance_weight(query).float() * closeness
+        log_probs = logits.masked_fill(~few.mask, float("-inf")).log_softmax(-1)
+        outside = torch.full_like(mask, float("-inf"), dtype=log_probs.dtype)
+        return outside.scatter(-1, few.nodes, log_probs)
 
     def _dynamic_glimpse(
         self, q: Tensor, cache: PointerCache, dynamic: Tensor, mask: Tensor
@@ -172,16 +222,6 @@ def minus_log_distance(features: Features) -> Tensor:
             features.coords, features.coords, compute_mode="donot_use_mm_for_euclid_dist"
         )
     return -distance.clamp_min(1e-3).log()
-
-
-def _rows(tables: Tensor, nodes: Tensor) -> Tensor:
-    """Sum over K of row ``nodes[B, R, k]`` of ``tables[k]``: ``[B, R, D]``; -1 takes the last."""
-    count, batch, n, dim = tables.shape
-    # Rows of one flat table by index_select: a gather would need the index spread over D.
-    offset = torch.arange(count * batch, device=nodes.device).view(count, batch, 1) * n
-    index = torch.where(nodes < 0, n - 1, nodes).permute(2, 0, 1) + offset
-    rows = tables.flatten(0, 2).index_select(0, index.flatten())
-    return rows.view(count, batch, -1, dim).sum(0)
 
 
 def _row(table: Tensor, nodes: Tensor) -> Tensor:

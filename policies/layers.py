@@ -113,6 +113,16 @@ class EncoderLayer(nn.Module):
         return self.norm_feed_forward(x + f * self.feed_forward(x))
 
 
+def rows(tables: Tensor, nodes: Tensor) -> Tensor:
+    """Sum over K of row ``nodes[B, R, k]`` of ``tables[k]``: ``[B, R, D]``; -1 takes the last."""
+    count, batch, n, _ = tables.shape
+    # Rows of one flat table by index_select: a gather would need the index spread over D.
+    offset = torch.arange(count * batch, device=nodes.device).view(count, batch, 1) * n
+    index = torch.where(nodes < 0, n - 1, nodes).permute(2, 0, 1) + offset
+    found = tables.flatten(0, 2).index_select(0, index.flatten())
+    return found.view(count, batch, -1, found.shape[-1]).sum(0)
+
+
 def init_uniform(module: nn.Module) -> None:
     """Draws weight matrices from U(-1/sqrt(d), 1/sqrt(d)), d the last dimension (Kool et al.)."""
     for parameter in module.parameters():

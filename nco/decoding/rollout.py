@@ -93,16 +93,14 @@ def rollout(
     seen: list[tuple[Context, Tensor]] = []
     for step in range(env.max_steps(instance)):
         imposed = step == 0 and first is not None
-        if record or not imposed:
+        if record or policy.recurrent or not imposed:
             context = env.context(state)
         if record:
             done = env.done(state)
             seen.append((context, torch.zeros_like(done) if imposed else ~done))
-        if imposed:
-            action = first
-        else:
+        if policy.recurrent or not imposed:
             log_probs, memory = policy.step(embeddings, context, memory)
-            action = strategy(log_probs, rng)
+        action = first if imposed else strategy(log_probs, rng)
         actions.append(action)
         state = env.step(state, action)
         if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
