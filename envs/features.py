@@ -37,7 +37,8 @@ def embed_distances(distance: Tensor) -> Tensor:
     centred = squared - squared.mean(1, keepdim=True)
     centred = -0.5 * (centred - centred.mean(2, keepdim=True))
     values, vectors = torch.linalg.eigh(centred)
-    return vectors[..., -2:] * values[..., None, -2:].clamp_min(0).sqrt()
+    plane = vectors[..., -2:] * values[..., None, -2:].clamp_min(0).sqrt()
+    return torch.nn.functional.pad(plane, (2 - plane.shape[-1], 0))  # a single node has one axis
 
 
 def coordinates(instance: TensorDict) -> Tensor:

@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import torch
 from tensordict import TensorDict
+from torch import Tensor
 
 from nco.data.instance import num_nodes
+from nco.envs.base import one_hot
 from nco.envs.routes import Route, Violation
 from nco.envs.visits import DepotRoutes
 
@@ -23,6 +26,12 @@ class SplitRoutes(DepotRoutes):
         # A visit serves what is left of a customer, or fills the vehicle and ends its route.
         full = -(-instance["demand"].sum(-1) // instance["capacity"])
         return 2 * (num_nodes(instance) - 1 + int(full.max()))
+
+    def shuffled(self, actions: Tensor, rng: torch.Generator) -> Tensor:
+        return actions  # what a visit serves follows from the visits before
+
+    def answers(self, actions: Tensor, nodes: int) -> Tensor:
+        return one_hot(actions, nodes)
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         found = []
