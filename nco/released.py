@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.policies import Policy
-from nco.training.module import policy_weights, read_checkpoint
+from nco.training.module import load_weights, policy_weights, read_checkpoint
 
 WEIGHTS, CARD = "model.safetensors", "policy.yaml"
 
@@ -134,11 +134,7 @@ def load_policy(source: str | Path) -> Released:
             f"({', '.join(shipped()) or 'none'})"
         )
     env, policy = build(card, path)
-    try:
-        policy.load_state_dict({name: value.float() for name, value in state.items()})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: weights do not fit the architecture ({reason})") from None
+    load_weights(policy, {name: value.float() for name, value in state.items()}, path)
     return Released(str(source), policy.eval(), env, card)
 
 
@@ -158,7 +154,7 @@ def build(card: Mapping[str, Any], path: Path) -> tuple[RoutingEnv, Policy]:
     try:
         config = parser.parse_object({key: card[key] for key in ("env", "policy")})
         built = parser.instantiate(config)
-    except (ArgumentError, KeyError, TypeError, ValueError) as error:
+    except (ArgumentError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: describes no policy that can be built ({reason})") from None
     return built.env, built.policy
@@ -177,8 +173,8 @@ def card_of_checkpoint(path: Path) -> dict[str, Any]:
     text = checkpoint.get("config")
     if not isinstance(text, str):
         raise InputError(f"{path}: no configuration in it, expected a checkpoint of nco fit")
-    config = yaml.safe_load(text)
     try:
+        config = yaml.safe_load(text)
         model = config["model"]
         policy = dict(model["init_args"]["policy"])
         policy["init_args"] = _without(policy["init_args"], "env")
@@ -189,7 +185,7 @@ def card_of_checkpoint(path: Path) -> dict[str, Any]:
             "data": config["data"],
         }
         card = {"env": config["env"], "policy": policy, "training": _portable(training)}
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, yaml.YAMLError):
         raise InputError(f"{path}: no policy in its configuration") from None
     return card
 

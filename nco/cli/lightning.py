@@ -20,7 +20,7 @@ import nco.policies
 import nco.training  # noqa: F401  short class names in YAML resolve among imported classes
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
-from nco.training.module import read_checkpoint
+from nco.training.module import load_weights, read_checkpoint
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
@@ -54,26 +54,23 @@ class NCOCLI(LightningCLI):
         self._checkpoint()  # Lightning reads it next, and takes any file for a sound one
 
     def _refuse_foreign_weights(self) -> None:
-        checkpoint = self._checkpoint()
-        if checkpoint is None:
-            return
-        try:
-            self.model.load_state_dict(checkpoint["state_dict"])
-        except (RuntimeError, TypeError) as error:
-            reason = str(error).splitlines()[:2][-1].strip()
-            raise InputError(f"ckpt_path: weights do not fit the configuration: {reason}") from None
+        found = self._checkpoint()
+        if found is not None:
+            path, checkpoint = found
+            load_weights(self.model, checkpoint["state_dict"], path)
 
     before_fit = before_validate = before_test = before_predict = _refuse_foreign_weights
 
-    def _checkpoint(self) -> dict[str, Any] | None:
-        """The checkpoint given on the command line, if there is one."""
-        path = self.config[self.config["subcommand"]].get("ckpt_path")
-        if path is None or path in ("best", "last", "hpc"):
+    def _checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
+        """The checkpoint that the command line names, if it does."""
+        name = self.config[self.config["subcommand"]].get("ckpt_path")
+        if name is None or name in ("best", "last", "hpc"):
             return None
-        checkpoint = read_checkpoint(Path(path))
+        path = Path(name)
+        checkpoint = read_checkpoint(path)
         if not {"state_dict", "config"} <= checkpoint.keys():
             raise InputError(f"{path}: holds no training, expected a checkpoint of nco fit")
-        return checkpoint
+        return path, checkpoint
 
 
 def run(args: list[str] | None = None) -> NCOCLI:

@@ -55,7 +55,7 @@ class RoutingModule(L.LightningModule):
     ):
         super().__init__()
         if weights is not None:
-            policy.load_state_dict(policy_weights(weights))
+            load_weights(policy, policy_weights(weights), weights)
         self.env = env
         self.policy = policy
         self.optimizer = optimizer
@@ -98,6 +98,22 @@ class RoutingModule(L.LightningModule):
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
+
+
+def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """
+    Gives a module the weights that were read from ``path``.
+
+    Raises
+    ------
+    InputError
+        They do not fit.
+    """
+    try:
+        module.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
+        first = str(error).splitlines()[:2][-1].strip()  # below a headline, one line per misfit
+        raise InputError(f"{path}: weights do not fit the architecture ({first})") from None
 
 
 def policy_weights(path: Path) -> dict[str, Tensor]:
