@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.instance import num_nodes
 from nco.envs.routes import Route, Violation
 
 
@@ -23,11 +25,14 @@ class State:
     current
         Node of the vehicle, ``[B, R]``; -1 before the first node of a tour without depot.
     first
-        Node where the tour began, ``[B, R]``; -1 before it has.
+        Node where the tour began, with depots the one that the running route left, ``[B, R]``; -1
+        before it has.
     visited
         Nodes that are served, ``[B, R, N]`` bool.
     parts
         What each constraint keeps, ``[B, R, ...]`` by name.
+    tables
+        What follows from the instances alone, ``[B, ...]`` by name; shared by all rollouts.
     """
 
     instance: TensorDict
@@ -35,6 +40,7 @@ class State:
     first: Tensor
     visited: Tensor
     parts: dict[str, Tensor]
+    tables: dict[str, Tensor] = field(default_factory=dict)
 
     def select(self, index: Tensor) -> "State":
         """The rollouts ``index [B, S]`` of each instance, as S rollouts (beam search, pruning)."""
@@ -53,6 +59,25 @@ class State:
         )
 
 
+class Legs(NamedTuple):
+    """
+    Every leg that rollouts drive, each ``[B, R, L]``.
+
+    Legs of no length (a finished rollout waiting at its depot) may be among them.
+
+    Parameters
+    ----------
+    origin, target
+        Nodes.
+    vehicle
+        Depot node of the route that the leg belongs to; 0 where there is no depot.
+    """
+
+    origin: Tensor
+    target: Tensor
+    vehicle: Tensor
+
+
 class Visits(ABC):
     """
     The shape of a solution: which nodes are visited, from where, and when it is complete.
@@ -60,7 +85,7 @@ class Visits(ABC):
     Parameters
     ----------
     num_depots
-        Depots at the front of the node order.
+        Depot nodes at the front of the node order that there are at least: see `depots`.
     num_context_nodes
         Nodes whose embeddings tell a decoder where it stands (see `context_nodes`).
     optional
@@ -71,9 +96,13 @@ class Visits(ABC):
     num_context_nodes: int
     optional: bool = False
 
+    def depots(self, instance: TensorDict) -> int:
+        """Depot nodes at the front of the node order of an instance."""
+        return self.num_depots
+
     @abstractmethod
     def reset(self, instance: TensorDict, rollouts: int) -> State:
-        """The state before the first action, without the constraints' parts."""
+        """The state before the first action, without the constraints' parts and tables."""
 
     @abstractmethod
     def feasible(self, state: State) -> Tensor:
@@ -96,26 +125,22 @@ class Visits(ABC):
         """Nodes for the decoder's query, ``[B, R, num_context_nodes]``; -1 where there is none."""
 
     @abstractmethod
-    def routes(self, actions: Sequence[int]) -> tuple[Route, ...]:
-        """The routes that a sequence of actions drives."""
+    def routes(self, instance: TensorDict, actions: Sequence[int]) -> tuple[Route, ...]:
+        """The routes that a sequence of actions drives; ``instance`` has batch size 1."""
 
     @abstractmethod
-    def actions(self, routes: Sequence[Route]) -> list[int]:
+    def actions(self, instance: TensorDict, routes: Sequence[Route]) -> list[int]:
         """A sequence of actions that drives the routes: the inverse of `routes`."""
 
     @abstractmethod
-    def legs(self, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """
-        Origins and targets of every leg driven, each ``[B, R, L]``.
-
-        Legs of no length (a finished rollout waiting at its depot) may be among them.
-        """
+    def legs(self, instance: TensorDict, actions: Tensor) -> Legs:
+        """Every leg that complete rollouts ``actions [B, R, T]`` drive."""
 
     @abstractmethod
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         """What is wrong with the visits of finished routes: missing, repeated, unknown nodes."""
 
-    def shuffled(self, actions: Tensor, rng: torch.Generator) -> Tensor:
+    def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
         """
         Another way to drive the same routes, drawn at random; ``actions [B, R, T]``.
 
@@ -124,14 +149,14 @@ class Visits(ABC):
         """
         return actions
 
-    def answers(self, actions: Tensor, nodes: int) -> Tensor:
+    def answers(self, instance: TensorDict, actions: Tensor) -> Tensor:
         """
         Which nodes would continue the same routes at every step, ``[B, R, T, N]`` bool.
 
         At the depot of a symmetric problem that is either end of any route still to drive, not just
         the one that ``actions [B, R, T]`` happen to take. The default is the action alone.
         """
-        return one_hot(actions, nodes)
+        return one_hot(actions, num_nodes(instance))
 
 
 class Constraint(ABC):
@@ -140,13 +165,19 @@ class Constraint(ABC):
 
     `violations` judges finished routes with plain numbers and shares no code with `feasible`.
     A part's names are its own: prefix them with the constraint's name if they could clash.
-    ``reads`` names the attributes of the instance that the rule cannot do without.
+    ``reads`` names the attributes of the instance that the rule cannot do without. A rule that
+    ``yields`` is lifted where all rules together leave no move: see `nco.envs.constraints`.
     """
 
     reads: tuple[str, ...] = ()
+    yields: bool = False
     node_dim: int = 0
     context_dim: int = 0
     dynamic_dim: int = 0
+
+    def tables(self, instance: TensorDict) -> dict[str, Tensor]:
+        """What the rule derives from the instances once, ``[B, ...]`` by name."""
+        return {}
 
     @abstractmethod
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:

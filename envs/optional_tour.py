@@ -9,8 +9,9 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_nodes
-from nco.envs.base import State, Visits
+from nco.envs.base import Legs, State, Visits
 from nco.envs.routes import Route, Violation
+from nco.envs.visits import depot_legs, is_open
 
 
 class OptionalTour(Visits):
@@ -49,29 +50,31 @@ class OptionalTour(Visits):
     def context_nodes(self, state: State) -> Tensor:
         return state.current.unsqueeze(-1)
 
-    def routes(self, actions: Sequence[int]) -> tuple[Route, ...]:
+    def routes(self, instance: TensorDict, actions: Sequence[int]) -> tuple[Route, ...]:
         visits = []
         for action in actions:
             if action == 0:
                 break
             visits.append(action)
-        return (Route(tuple(visits)),) if visits else ()
+        end = None if is_open(instance) else 0
+        return (Route(tuple(visits), end=end),) if visits else ()
 
-    def actions(self, routes: Sequence[Route]) -> list[int]:
+    def actions(self, instance: TensorDict, routes: Sequence[Route]) -> list[int]:
         return [*(node for route in routes for node in route.visits), 0]
 
-    def legs(self, actions: Tensor) -> tuple[Tensor, Tensor]:
-        depot = actions.new_zeros(*actions.shape[:-1], 1)
-        return torch.cat([depot, actions], -1), torch.cat([actions, depot], -1)
+    def legs(self, instance: TensorDict, actions: Tensor) -> Legs:
+        return depot_legs(instance, actions)
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         found = []
         if len(routes) > 1:
             found.append(Violation("one tour", f"{len(routes)} routes, expected at most one"))
         counts: Counter[int] = Counter()
+        end = None if is_open(instance) else 0
+        expected = "depot 0" if end == 0 else "depot 0 and an open end"
         for k, route in enumerate(routes):
-            if (route.start, route.end) != (0, 0):
-                message = f"from {route.start} to {route.end}, expected depot 0"
+            if (route.start, route.end) != (0, end):
+                message = f"from {route.start} to {route.end}, expected {expected}"
                 found.append(Violation("depot", message, route=k))
             counts.update(route.visits)
         for node, times in sorted(counts.items()):

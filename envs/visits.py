@@ -9,7 +9,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_nodes
-from nco.envs.base import State, Visits, one_hot
+from nco.envs.base import Legs, State, Visits, one_hot
 from nco.envs.routes import Route, Violation
 
 
@@ -41,22 +41,22 @@ class Tour(Visits):
     def context_nodes(self, state: State) -> Tensor:
         return torch.stack([state.first, state.current], dim=-1)
 
-    def routes(self, actions: Sequence[int]) -> tuple[Route, ...]:
+    def routes(self, instance: TensorDict, actions: Sequence[int]) -> tuple[Route, ...]:
         return (Route(tuple(actions), start=None, end=None),)
 
-    def actions(self, routes: Sequence[Route]) -> list[int]:
+    def actions(self, instance: TensorDict, routes: Sequence[Route]) -> list[int]:
         (route,) = routes
         return list(route.visits)
 
-    def legs(self, actions: Tensor) -> tuple[Tensor, Tensor]:
-        return actions, actions.roll(-1, dims=-1)
+    def legs(self, instance: TensorDict, actions: Tensor) -> Legs:
+        return Legs(actions, actions.roll(-1, dims=-1), torch.zeros_like(actions))
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         if len(routes) != 1:
             return [Violation("one tour", f"{len(routes)} routes, expected one tour")]
         return _each_once(routes, range(num_nodes(instance)))
 
-    def shuffled(self, actions: Tensor, rng: torch.Generator) -> Tensor:
+    def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
         batch, rollouts, length = actions.shape
         shape, device = (batch, rollouts, 1), actions.device
         steps = torch.arange(length, device=device)
@@ -64,15 +64,21 @@ class Tour(Visits):
         sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
         return actions.gather(-1, (begin + sign * steps) % length)
 
-    def answers(self, actions: Tensor, nodes: int) -> Tensor:
+    def answers(self, instance: TensorDict, actions: Tensor) -> Tensor:
+        nodes = num_nodes(instance)
         right = one_hot(actions, nodes)
         right[..., 0, :] = True  # a tour may begin anywhere ...
-        right[..., 1, :] |= one_hot(actions[..., -1], nodes)  # ... and leave in either direction
+        right[..., 1:2, :] |= one_hot(actions[..., -1:], nodes)  # ... and leave in either direction
         return right
 
 
 class DepotRoutes(Visits):
-    """Any number of routes from one depot (node 0) that visit every customer once (CVRP)."""
+    """
+    Any number of routes from one depot (node 0) that visit every customer once (CVRP).
+
+    Where the instance has ``open_route [B]`` and it is set, routes end at their last customer: the
+    way back to the depot is not driven (OVRP).
+    """
 
     num_depots = 1
     num_context_nodes = 1
@@ -99,33 +105,35 @@ class DepotRoutes(Visits):
     def context_nodes(self, state: State) -> Tensor:
         return state.current.unsqueeze(-1)
 
-    def routes(self, actions: Sequence[int]) -> tuple[Route, ...]:
+    def routes(self, instance: TensorDict, actions: Sequence[int]) -> tuple[Route, ...]:
+        end = None if is_open(instance) else 0
         routes: list[Route] = []
         visits: list[int] = []
         for action in (*actions, 0):
             if action:
                 visits.append(action)
             elif visits:
-                routes.append(Route(tuple(visits)))
+                routes.append(Route(tuple(visits), end=end))
                 visits = []
         return tuple(routes)
 
-    def actions(self, routes: Sequence[Route]) -> list[int]:
+    def actions(self, instance: TensorDict, routes: Sequence[Route]) -> list[int]:
         return [node for route in routes if route.visits for node in (*route.visits, 0)]
 
-    def legs(self, actions: Tensor) -> tuple[Tensor, Tensor]:
-        depot = actions.new_zeros(*actions.shape[:-1], 1)
-        return torch.cat([depot, actions], -1), torch.cat([actions, depot], -1)
+    def legs(self, instance: TensorDict, actions: Tensor) -> Legs:
+        return depot_legs(instance, actions)
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+        end = None if is_open(instance) else 0
+        expected = "depot 0" if end == 0 else "depot 0 and an open end"
         found = [
-            Violation("depot", f"from {r.start} to {r.end}, expected depot 0", route=k)
+            Violation("depot", f"from {r.start} to {r.end}, expected {expected}", route=k)
             for k, r in enumerate(routes)
-            if (r.start, r.end) != (0, 0)
+            if (r.start, r.end) != (0, end)
         ]
         return found + _each_once(routes, range(1, num_nodes(instance)))
 
-    def shuffled(self, actions: Tensor, rng: torch.Generator) -> Tensor:
+    def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
         length, device = actions.shape[-1], actions.device
         home = actions == 0
         route = home.cumsum(-1) - home.long()  # the closing depot belongs to its route
@@ -140,7 +148,8 @@ class DepotRoutes(Visits):
         second = order.gather(-1, route).gather(-1, first).argsort(dim=-1, stable=True)
         return actions.gather(-1, first.gather(-1, second))
 
-    def answers(self, actions: Tensor, nodes: int) -> Tensor:
+    def answers(self, instance: TensorDict, actions: Tensor) -> Tensor:
+        nodes = num_nodes(instance)
         right = one_hot(actions, nodes)
         home = actions == 0
         depot = torch.ones_like(home[..., :1])
@@ -149,6 +158,21 @@ class DepotRoutes(Visits):
         ends = right & (leaves | arrives).unsqueeze(-1)
         ahead = ends.flip(-2).cumsum(-2).flip(-2) > 0
         return torch.where(leaves.unsqueeze(-1), ahead, right)
+
+
+def depot_legs(instance: TensorDict, actions: Tensor) -> Legs:
+    """Legs of routes from node 0; no leg home on open routes. See `Visits.legs`."""
+    depot = actions.new_zeros(*actions.shape[:-1], 1)
+    origin, target = torch.cat([depot, actions], -1), torch.cat([actions, depot], -1)
+    if "open_route" in instance.keys():
+        stays = (target == 0) & instance["open_route"].bool()[:, None, None]
+        target = torch.where(stays, origin, target)
+    return Legs(origin, target, torch.zeros_like(origin))
+
+
+def is_open(instance: TensorDict) -> bool:
+    """Whether routes of an instance (batch size 1) end at their last customer."""
+    return "open_route" in instance.keys() and bool(instance["open_route"][0])
 
 
 def _start(instance: TensorDict, rollouts: int, node: int) -> State:

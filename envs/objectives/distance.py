@@ -15,8 +15,8 @@ class Distance(Objective):
     """Sum of all legs, by the instance's own metric and rounding."""
 
     def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
-        origin, target = visits.legs(actions)
-        return leg(instance, origin, target).sum(-1)
+        legs = visits.legs(instance, actions)
+        return leg(instance, legs.origin, legs.target).sum(-1)
 
     def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
         paths = [path(route) for route in routes if route.visits]

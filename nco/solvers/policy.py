@@ -81,7 +81,7 @@ class PolicySolver:
                     break  # small instances are done before a rollout looks at the clock
         except OutOfTime:
             pass  # the best of the rounds before
-        routes = env.visits.routes(actions)
+        routes = env.visits.routes(instance, actions)
         seconds = time.perf_counter() - begun
         name = f"policy {released.name} (nco {__version__})"
         return never_worse(judge(env, instance, routes, seconds, name, trace), start)

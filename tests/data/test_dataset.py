@@ -63,7 +63,7 @@ def test_pickled_references(solver: str) -> None:
     env = problem("cvrp")
     for row, (_, tour) in enumerate(unpickle(path)):
         instance = instances[row : row + 1]
-        routes = env.visits.routes(tour)
+        routes = env.visits.routes(instance, tour)
         assert all(isinstance(route, Route) for route in routes)
         assert env.check(instance, routes) == []
         assert env.routes_cost(instance, routes) == pytest.approx(stated[row].item(), abs=1e-3)

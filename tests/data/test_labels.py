@@ -111,6 +111,6 @@ def test_real_labels_are_what_they_state(name: str) -> None:
         expected = torch.from_numpy(stated[nodes == size][:count]).float()
         torch.testing.assert_close(cost, expected, rtol=2e-5, atol=1e-3)
         for row in range(count):
-            routes = env.visits.routes(actions[row].tolist())
+            routes = env.visits.routes(instance[row : row + 1], actions[row].tolist())
             assert all(isinstance(route, Route) for route in routes)
             assert env.check(instance[row : row + 1], routes) == []

@@ -27,7 +27,7 @@ def allowed(env: RoutingEnv, instance: TensorDict) -> dict[frozenset[Route], flo
     costs = env.cost(instance, actions)[0].tolist()
     found = {}
     for sequence, cost in zip(actions[0].tolist(), costs, strict=True):
-        found[frozenset(env.visits.routes(sequence))] = cost
+        found[frozenset(env.visits.routes(instance, sequence))] = cost
     return found
 
 

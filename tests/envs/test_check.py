@@ -98,7 +98,7 @@ def test_any_single_corruption_is_caught(nodes: int, seed: int, data: st.DataObj
     env = problem("cvrp")
     instance = draw(env, 1, nodes, seed)
     actions, _ = rollout(env, instance, 1, seed)
-    routes = list(env.visits.routes(actions[0, 0].tolist()))
+    routes = list(env.visits.routes(instance, actions[0, 0].tolist()))
     k = data.draw(st.integers(0, len(routes) - 1), label="route")
     visits = list(routes[k].visits)
     at = data.draw(st.integers(0, len(visits) - 1), label="position")

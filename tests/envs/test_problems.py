@@ -41,7 +41,7 @@ def test_allowed_rollouts_are_feasible(name: str, nodes: int, seed: int, lattice
         if env.impossible(one):
             continue
         for r in range(ROLLOUTS):
-            assert env.check(one, env.visits.routes(actions[b, r].tolist())) == []
+            assert env.check(one, env.visits.routes(one, actions[b, r].tolist())) == []
 
 
 def loop_distance(instance: TensorDict, routes: Sequence[Route]) -> float:
@@ -92,7 +92,7 @@ def test_costs_agree(name: str, nodes: int, seed: int, lattice: bool) -> None:
     for b in range(BATCH):
         one = instance[b : b + 1]
         for r in range(ROLLOUTS):
-            routes = env.visits.routes(actions[b, r].tolist())
+            routes = env.visits.routes(one, actions[b, r].tolist())
             expected = ORACLES[type(env.objective)](env.objective, one, routes)
             assert env.routes_cost(one, routes) == pytest.approx(expected, rel=1e-5, abs=1e-5)
             assert float(batched[b, r]) == pytest.approx(expected, rel=1e-5, abs=1e-5)
@@ -107,9 +107,9 @@ def test_routes_and_actions_are_inverse(name: str, nodes: int, seed: int, lattic
     instance = draw(env, 1, nodes, seed, lattice)
     actions, _ = rollout(env, instance, ROLLOUTS, seed)
     for r in range(ROLLOUTS):
-        routes = env.visits.routes(actions[0, r].tolist())
-        again = env.visits.actions(routes)
-        assert env.visits.routes(again) == routes
+        routes = env.visits.routes(instance, actions[0, r].tolist())
+        again = env.visits.actions(instance, routes)
+        assert env.visits.routes(instance, again) == routes
         cost = env.cost(instance, torch.tensor([[again]]))
         torch.testing.assert_close(cost[0, 0], env.cost(instance, actions)[0, r])
 

@@ -264,7 +264,7 @@ def test_published_arithmetic_stays_feasible(name: str, nodes: int, seed: int) -
     one = draw(exact, 1, nodes, seed)
     actions, _ = rollout(env, one, 4, seed)
     for r in range(4):
-        routes = env.visits.routes(actions[0, r].tolist())
+        routes = env.visits.routes(one, actions[0, r].tolist())
         if not exact.impossible(one):
             assert env.check(one, routes) == [] == exact.check(one, routes)
 
