@@ -13,7 +13,7 @@ from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
 from nco.solvers.ortools_rules import CONSTRAINTS, OBJECTIVES, Draft, Model
-from nco.solvers.scaling import Scaling, choose_scaling, distances
+from nco.solvers.scaling import Scaling, choose_scaling
 from nco.solvers.shapes import SHAPES
 
 Trace = list[tuple[float, float]]
@@ -92,7 +92,7 @@ class ORTools:
         shape = find_row(SHAPES, env.visits, "ortools")(instance)
         rules = [(find_row(CONSTRAINTS, rule, "ortools"), rule) for rule in env.constraints]
         objective = find_row(OBJECTIVES, env.objective, "ortools")
-        distance = distances(instance)
+        distance = shape.distances(instance)
         vehicles = [(depot, depot) for depot in shape.depots for _ in range(shape.vehicles)]
         draft = Draft(
             env=env,

@@ -83,7 +83,7 @@ def _capacity(draft: Draft, rule: Capacity) -> None:
     demand = draft.instance["demand"][0].tolist()
     capacity = int(draft.instance["capacity"][0])
     alone = draft.env.constraints == (rule,) and len(draft.shape.depots) == 1
-    if alone and "distance" not in draft.instance.keys():
+    if alone and not draft.shape.open and "distance" not in draft.instance.keys():
         # By the triangle inequality, no optimum needs two routes that fit into one vehicle, and
         # so fewer than 2 total / capacity routes. A hundred cost nothing, and forgive roundings.
         bound = -(-2 * sum(demand) // max(1, capacity))

@@ -20,7 +20,7 @@ from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
 from nco.solvers.pyvrp_rules import CONSTRAINTS, OBJECTIVES, Draft
-from nco.solvers.scaling import Scaling, choose_scaling, distances
+from nco.solvers.scaling import Scaling, choose_scaling
 from nco.solvers.shapes import SHAPES
 
 
@@ -121,7 +121,7 @@ def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
     shape = find_row(SHAPES, env.visits, "pyvrp")(instance)
     rules = [(find_row(CONSTRAINTS, rule, "pyvrp"), rule) for rule in env.constraints]
     objective = find_row(OBJECTIVES, env.objective, "pyvrp")
-    distance = distances(instance)
+    distance = shape.distances(instance)
     draft = Draft(
         instance=instance,
         shape=shape,

@@ -1,15 +1,18 @@
 """How solvers that know only vehicles and depots see each shape of solution."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from tensordict import TensorDict
 
 from nco.data.instance import num_nodes
 from nco.envs import Route
 from nco.envs.base import Visits
 from nco.envs.routes import drop_empty
-from nco.envs.visits import DepotRoutes, Tour
+from nco.envs.visits import DepotRoutes, Tour, is_open
+from nco.solvers.scaling import distances
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Shape:
     leave
         The inverse: what the vehicles drove (also those that visit nobody), as routes of the
         environment.
+    open
+        Whether the way back to the depot is not driven: then it costs nothing.
     """
 
     depots: tuple[int, ...]
@@ -37,6 +42,14 @@ class Shape:
     vehicles: int
     enter: Callable[[Sequence[Route]], Sequence[Route]]
     leave: Callable[[Sequence[Route]], Sequence[Route]]
+    open: bool = False
+
+    def distances(self, instance: TensorDict) -> NDArray[np.float64]:
+        """`nco.solvers.scaling.distances`, with nothing to drive where routes end on the way."""
+        matrix = distances(instance)
+        if self.open:
+            matrix[:, list(self.depots)] = 0
+        return matrix
 
 
 def _tour(instance: TensorDict) -> Shape:
@@ -57,7 +70,18 @@ def _close(routes: Sequence[Route]) -> Sequence[Route]:
 def _depot_routes(instance: TensorDict) -> Shape:
     """A vehicle for each customer is always enough: no route needs to be empty."""
     customers = tuple(range(1, num_nodes(instance)))
-    return Shape((0,), customers, max(1, len(customers)), drop_empty, drop_empty)
+    vehicles = max(1, len(customers))
+    if is_open(instance):
+        return Shape((0,), customers, vehicles, _bring_home, _leave_out, open=True)
+    return Shape((0,), customers, vehicles, drop_empty, drop_empty)
+
+
+def _bring_home(routes: Sequence[Route]) -> Sequence[Route]:
+    return [replace(route, end=route.start) for route in drop_empty(routes)]
+
+
+def _leave_out(routes: Sequence[Route]) -> Sequence[Route]:
+    return [replace(route, end=None) for route in drop_empty(routes)]
 
 
 SHAPES: dict[type[Visits], Callable[[TensorDict], Shape]] = {

@@ -17,7 +17,7 @@ from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.ortools import ORTools
 from nco.solvers.pyvrp import PyVRP
 from tests.benchmark_data import benchmark_data
-from tests.envs.candidates import accepted
+from tests.envs.candidates import accepted, depot_routes
 from tests.envs.random_instances import draw
 
 ORTOOLS, PYVRP, FAST = ORTools(), PyVRP(), FastTSP()
@@ -65,6 +65,25 @@ def test_asymmetric_matrices_are_solved_to_optimality(env: RoutingEnv, solver: S
     assert found.cost == pytest.approx(optimum, rel=1e-6)
     back = [replace(route, visits=route.visits[::-1]) for route in found.routes]
     assert env.routes_cost(instance, back) > 1.1 * optimum
+
+
+@pytest.mark.parametrize("solver", ON_CVRP)
+def test_open_routes_are_solved_to_optimality(solver: Solver) -> None:
+    """Where routes end at their last customer, the way home neither costs nor counts."""
+    instance, closed = tiny(CVRP, 7, "unrounded")
+    instance = instance.clone()
+    instance["open_route"] = torch.ones(1, dtype=torch.long)
+    candidates = [tuple(replace(route, end=None) for route in routes) for routes in depot_routes(7)]
+    optimum = min(
+        CVRP.routes_cost(instance, routes)
+        for routes in candidates
+        if not CVRP.check(instance, routes)
+    )
+    found = solver.solve(CVRP, instance, time_limit=0.1)
+    assert found.feasible and found.cost == pytest.approx(optimum, rel=1e-6)
+    assert optimum < 0.9 * closed
+    again = solver.solve(CVRP, instance, time_limit=0.1, start=found)
+    assert again.trace[0][1] == pytest.approx(optimum, rel=1e-6)
 
 
 @pytest.mark.parametrize("solver", ON_CVRP)
