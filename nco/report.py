@@ -2,10 +2,10 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -86,6 +86,46 @@ def table_of_solvers(runs: Sequence[Run]) -> Table:
     return table
 
 
+def table_of_evaluation(result: Mapping[str, Any]) -> Table:
+    """The fields of ``nco evaluate``, one line."""
+    cost = f"{show_cost(result['cost'])} ± {result['stderr']:.4f}"
+    cells = {
+        "name": f"{result['policy']} on {result['problem']}",
+        "n": str(result["n"]),
+        "count": str(result["count"]),
+        "decode": result["decode"],
+        "cost": cost,
+        "reference": show_cost(result["reference"]),
+        "gap": show_gap(result["gap"]),
+        "s": show_seconds(result["seconds"]),
+        "instances/s": f"{result['instances_per_second']:.4g}",
+    }
+    table = _table(list(cells))
+    table.add_row(*cells.values())
+    return table
+
+
+def tables_of_info(found: Mapping[str, Any]) -> list[Table]:
+    """What ``nco info`` found: problems with their support, solvers, policies, versions."""
+    problems = _table(["problem", "asks for", "policies", *found["solvers"]], left=3)
+    problems.columns[1].no_wrap = False
+    for name, row in found["problems"].items():
+        marks = ["yes" if solver in row["solvers"] else "—" for solver in found["solvers"]]
+        problems.add_row(name, row["summary"], ", ".join(row["policies"]) or "—", *marks)
+    solvers = _table(["solver", "is"], left=2)
+    for name, summary in found["solvers"].items():
+        solvers.add_row(name, summary)
+    policies = _table(["policy", "measured"], left=2)
+    policies.columns[1].no_wrap = False
+    for name, measured in found["policies"].items():
+        facts = ", ".join(f"{key} {value}" for key, value in measured.items())
+        policies.add_row(name, facts or "—")
+    versions = _table(["package", "version"], left=2)
+    for name, version in found["versions"].items():
+        versions.add_row(name, version)
+    return [problems, solvers, policies, versions]
+
+
 def is_best(run: Run, runs: Iterable[Run]) -> bool:
     """Whether no other feasible run of the same file costs less."""
     return run.solution.feasible and all(
@@ -120,10 +160,10 @@ def write_csv(path: Path, runs: Sequence[Run]) -> None:
         writer.writerows(rows)
 
 
-def _table(columns: Sequence[str]) -> Table:
-    """Words to the left, numbers to the right."""
+def _table(columns: Sequence[str], left: int = 1) -> Table:
+    """The first ``left`` columns and the solvers' to the left, numbers to the right."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for name in columns:
-        left = name in ("name", "solver")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for k, name in enumerate(columns):
+        side: Literal["left", "right"] = "left" if k < left or name == "solver" else "right"
+        table.add_column(name, justify=side, no_wrap=True)
     return table

@@ -2,8 +2,8 @@
 From a typed function to its command line.
 
 jsonargparse turns strings into the annotated types and words the help. On top of it: a parameter
-without default is positional, a list takes several words, a bool is a switch, underscores are
-hyphens, and an error is one line.
+without default is positional (keyword-only: a required option), a list takes several words, a bool
+is a switch, underscores are hyphens, and an error is one line.
 """
 
 import difflib
@@ -60,11 +60,13 @@ def _parser(function: Callable[..., int], prog: str) -> ArgumentParser:
     for name, parameter in inspect.signature(function).parameters.items():
         options: dict[str, Any] = {"help": texts[name]}
         kind = _without_none(hints[name])
-        if parameter.default is parameter.empty:
-            flag = name
-        else:
-            flag = f"--{name.replace('_', '-')}"
+        needed = parameter.default is parameter.empty
+        positional = needed and parameter.kind is not parameter.KEYWORD_ONLY
+        flag = name if positional else f"--{name.replace('_', '-')}"
+        if not needed:
             options["default"] = parameter.default
+        elif not positional:
+            options["required"] = True
         if kind is bool:
             options["action"] = "store_true"
         elif get_origin(kind) is list:

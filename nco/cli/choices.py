@@ -4,3 +4,6 @@ from typing import Literal
 
 Decode = Literal["greedy", "sample", "multistart", "beam"]  # of nco.decoding
 Rounding = Literal["auto", "none", "nearest", "up", "decimal", "milli"]  # of nco.data.formats
+Distribution = Literal["uniform", "cluster", "x"]  # of nco.drawing
+Recipe = Literal["attention-model"]
+Prize = Literal["const", "unif", "dist"]  # of nco.data.generators.orienteering

@@ -1,0 +1,57 @@
+"""``nco info``: what there is, and what supports what."""
+
+from nco.cli.arguments import Seed
+
+
+def info(seed: Seed = 0, json: bool = False) -> int:
+    """
+    Lists problems, solvers and released policies, and what supports what.
+
+    Support is found out by asking: every solver solves a small instance of every problem.
+
+    Parameters
+    ----------
+    seed
+        Seed of the small instances.
+    json
+        Print JSON: versions, problems, solvers, policies.
+    """
+    from importlib.metadata import version
+    from platform import python_version
+
+    from nco import __version__
+    from nco.cli.solving import progress
+    from nco.envs.problems import PROBLEMS
+    from nco.released import load_policy, shipped
+    from nco.report import console, print_json, tables_of_info
+    from nco.solvers.registry import SOLVERS
+    from nco.support import policies_of, solvers_of
+
+    packages = ("torch", "lightning", "ortools", "pyvrp", "fast-tsp")
+    problems = {}
+    with progress() as bar:
+        task = bar.add_task("asking", total=len(PROBLEMS) * len(SOLVERS))
+        for name, row in PROBLEMS.items():
+            bar.update(task, description=f"asking for {name}")
+            answers = solvers_of(name, seed, lambda: bar.advance(task))
+            problems[name] = {
+                "summary": row.summary,
+                "policies": policies_of(row.build()),
+                "solvers": [solver for solver, reason in answers.items() if reason is None],
+                "refusals": {solver: reason for solver, reason in answers.items() if reason},
+            }
+    found = {
+        "versions": {"nco": __version__, "python": python_version()}
+        | {package: version(package) for package in packages},
+        "problems": problems,
+        "solvers": {name: entry.summary for name, entry in SOLVERS.items()},
+        "policies": {
+            name: dict(load_policy(name).card.get("measured") or {}) for name in shipped()
+        },
+    }
+    if json:
+        print_json(found)
+    else:
+        for table in tables_of_info(found):
+            console().print(table)
+    return 0
