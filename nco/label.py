@@ -73,7 +73,7 @@ def label_instances(
     instances: TensorDict,
     settings: Settings,
     out: Path,
-    workers: int = 1,
+    workers: int = 0,
     progress: Callable[[int, int], None] = lambda done, failed: None,
 ) -> Labelled:
     """
@@ -92,7 +92,7 @@ def label_instances(
     out
         The ``.npz`` file. Its journal ``OUT.journal`` is there until all are solved.
     workers
-        Processes that solve side by side.
+        Processes that solve side by side; 0 solves in this one.
     progress
         Called with the numbers of solved and failed instances after each one.
 
@@ -175,15 +175,9 @@ def _solve(env: RoutingEnv, columns: dict[str, np.ndarray], settings: Settings) 
     if not found.feasible:
         raise InputError(f"no feasible solution: {found.violations[0].message}")
     tour = env.visits.actions(instance, found.routes)
-    # A giant tour begins where the vehicle stands; its cost is in the unit of the grid.
-    return (
-        {"tour": [0, *tour], "cost": found.cost * grid}
-        if env.constraints
-        else {
-            "tour": tour,
-            "cost": found.cost,
-        }
-    )
+    if env.constraints:  # a giant tour begins at the depot; its cost is in the unit of the grid
+        return {"tour": [0, *tour], "cost": found.cost * grid}
+    return {"tour": tour, "cost": found.cost}
 
 
 class Journal:
@@ -220,9 +214,12 @@ class Journal:
                 "interrupted run (or remove it to begin anew)"
             )
         solved = {}
-        for line in lines[1:]:
-            entry = json.loads(line)
-            solved[entry.pop("row")] = entry
+        for number, line in enumerate(lines[1:], start=2):
+            try:
+                entry = json.loads(line)
+                solved[int(entry.pop("row"))] = entry
+            except (ValueError, KeyError, AttributeError):
+                raise InputError(f"{self.path}, line {number}: damaged, expected JSON") from None
         return solved
 
     @contextmanager

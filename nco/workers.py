@@ -25,7 +25,7 @@ def in_processes(
     tasks
         Pairs of a key and the arguments; taken as they are needed.
     workers
-        Processes.
+        Processes; 0 runs the tasks one after another in this one.
 
     Yields
     ------
@@ -34,17 +34,20 @@ def in_processes(
         its process comes as a `ProcessDied`.
     """
     remaining = iter(tasks)
+    if workers == 0:
+        yield from ((key, _attempt(function, arguments)) for key, arguments in remaining)
+        return
     suspects: list[Task] = []
     finished = False
     while not finished:
         finished = True
         for task, result in _one_pool(function, remaining, workers):
             if isinstance(result, BrokenProcessPool):
-                # The pool does not tell whose task it was: each of them is tried on its own.
                 suspects.append(task)
                 finished = False
             else:
                 yield task[0], result
+        # The pool does not tell which task ended the process: each is tried on its own.
         for task in suspects:
             ((_, result),) = _one_pool(function, iter([task]), 1)
             died = isinstance(result, BrokenProcessPool)
@@ -79,6 +82,13 @@ def _one_pool(
                 yield running.pop(future), future.result() if error is None else error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return function(*arguments)
+    except Exception as error:  # whatever it is, it is the result
+        return error
 
 
 def _prepare() -> None:

@@ -1,6 +1,7 @@
 """``nco label``: a solver's solutions of a data set, to learn from."""
 
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nco.cli.arguments import Count, Seconds, Seed
+
+SHOWN = 10  # failures that are told one by one
 
 Labeller = Literal["pyvrp", "ortools", "fast-tsp", "policy"]
 
@@ -69,7 +72,9 @@ def label(
         limit = None if time_limit is None else float(time_limit)
         settings = Settings(str(solver), limit, int(seed))
         found = label_instances(env, instances, settings, out, workers, show)
-    for row, reason in found.failures.items():
+    for row, reason in islice(found.failures.items(), SHOWN):
         complain("nco label", f"{data}: instance {row}: {reason}")
+    if len(found.failures) > SHOWN:
+        complain("nco label", f"{data}: {len(found.failures)} instances failed in all")
     print(f"{out}: {found.solved} of {len(instances)} instances", file=sys.stdout)
     return INFEASIBLE if found.failures else DONE

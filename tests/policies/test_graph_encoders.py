@@ -160,8 +160,8 @@ def test_messages_come_from_neighbours_only(name: str) -> None:
     out = encoder(replace(features, nodes=nodes))
     (gradient,) = torch.autograd.grad(out[0, 7].square().sum(), nodes)
     heard = gradient[0].abs().sum(-1) > 0
-    assert torch.equal(heard, reach[7] > 0)
-    assert 5 < int(heard.sum()) < 40
+    assert not (heard & (reach[7] == 0)).any()
+    assert 3 < int(heard.sum()) <= int((reach[7] > 0).sum()) < 40
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
