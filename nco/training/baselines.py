@@ -15,7 +15,7 @@ from nco.decoding import Greedy, rollout
 from nco.envs import Features, RoutingEnv
 from nco.policies import Policy
 from nco.policies.encoder import Encoder
-from nco.policies.layers import init_uniform
+from nco.policies.layers import Norm, init_uniform
 
 
 class Baseline(nn.Module):
@@ -137,6 +137,10 @@ class Critic(Baseline):
             raise InputError(
                 f"Critic: {type(policy).__name__} has no encoder, expected one to copy"
             )
+        norms = [part.kind for part in encoder.modules() if isinstance(part, Norm)]
+        if norms and norms[-1] == "instance":
+            # What it leaves has the same mean over the nodes for all instances.
+            raise InputError("Critic: the encoder ends in instance norm, expected batch or layer")
         self.encoder = copy.deepcopy(encoder)
         init_uniform(self.encoder)
         dim = self.encoder.dim
