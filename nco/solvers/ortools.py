@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable
 from importlib.metadata import version
 
+import numpy as np
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2, routing_parameters_pb2
 from tensordict import TensorDict
 
@@ -12,6 +13,7 @@ from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
+from nco.solvers.ortools_optional import disjunctions
 from nco.solvers.ortools_rules import CONSTRAINTS, OBJECTIVES, Draft, Model
 from nco.solvers.scaling import Scaling, choose_scaling
 from nco.solvers.shapes import SHAPES
@@ -33,7 +35,8 @@ class ORTools:
         OR-Tools' name of a first solution strategy. By default one that suits the problem:
         ``SAVINGS`` for several vehicles, ``PATH_CHEAPEST_ARC`` for one.
     metaheuristic
-        OR-Tools' name of a local search metaheuristic.
+        OR-Tools' name of a local search metaheuristic. By default one that suits the problem:
+        ``GUIDED_LOCAL_SEARCH``, but ``TABU_SEARCH`` where the distance costs nothing.
     default_time_limit
         Seconds where no time limit is given: guided local search never stops by itself.
 
@@ -48,14 +51,15 @@ class ORTools:
     def __init__(
         self,
         first_solution: str | None = None,
-        metaheuristic: str = "GUIDED_LOCAL_SEARCH",
+        metaheuristic: str | None = None,
         default_time_limit: float = 10.0,
     ):
         strategies = routing_enums_pb2.FirstSolutionStrategy.Value
         heuristics = routing_enums_pb2.LocalSearchMetaheuristic.Value
         if first_solution is not None:
             _check_name("first solution strategy", first_solution, strategies.keys())
-        _check_name("metaheuristic", metaheuristic, heuristics.keys())
+        if metaheuristic is not None:
+            _check_name("metaheuristic", metaheuristic, heuristics.keys())
         self.first_solution = first_solution
         self.metaheuristic = metaheuristic
         self.default_time_limit = default_time_limit
@@ -103,10 +107,14 @@ class ORTools:
             vehicles=vehicles,
             used=len(start.routes) if start else 0,
             first_solution="SAVINGS" if len(vehicles) > 1 else "PATH_CHEAPEST_ARC",
+            leave_out=env.visits.optional,
+            worth=np.zeros(len(distance)),
         )
         for row, rule in rules:
             row(draft, rule)
         objective(draft, env.objective)
+        if env.visits.optional:
+            disjunctions(draft)
         return draft
 
     def _parameters(self, draft: Draft) -> routing_parameters_pb2.RoutingSearchParameters:
@@ -115,7 +123,9 @@ class ORTools:
             self.first_solution or draft.first_solution
         )
         parameters.local_search_metaheuristic = (
-            routing_enums_pb2.LocalSearchMetaheuristic.Value.Value(self.metaheuristic)
+            routing_enums_pb2.LocalSearchMetaheuristic.Value.Value(
+                self.metaheuristic or draft.metaheuristic
+            )
         )
         # Savings of a hundred neighbours each: as good as all of them, in a quarter of the time.
         parameters.savings_parameters.neighbors_ratio = min(1.0, 100 / len(draft.distance))

@@ -17,8 +17,10 @@ from tensordict import TensorDict
 
 from nco.envs import RoutingEnv
 from nco.envs.base import Constraint, Objective
-from nco.envs.constraints import Capacity
-from nco.envs.objectives import Distance
+from nco.envs.constraints import Capacity, DistanceLimit, MinimumPrize
+from nco.envs.objectives import Distance, Penalty, Prize, Total
+from nco.solvers.base import find_row
+from nco.solvers.ortools_optional import distance_limit, minimum_prize, penalty, prize
 from nco.solvers.scaling import Scaling
 from nco.solvers.shapes import Shape
 
@@ -44,6 +46,16 @@ class Draft:
         Vehicles that are needed at least, because a given start uses them.
     first_solution
         OR-Tools' name of the first solution strategy that suits the problem.
+    leave_out
+        Whether customers may be left out.
+    worth
+        Cost of leaving out each node, ``[N]``, in the unit of the objective.
+    metaheuristic
+        OR-Tools' name of the local search that suits the problem.
+    legs_cost
+        Whether the objective charges the distance.
+    offset
+        What the objective is when nobody is left out and no leg is driven.
     steps
         What to add to the model, in order.
     """
@@ -56,6 +68,11 @@ class Draft:
     vehicles: list[tuple[int, int]]
     used: int
     first_solution: str
+    leave_out: bool
+    worth: NDArray[np.float64]
+    metaheuristic: str = "GUIDED_LOCAL_SEARCH"
+    legs_cost: bool = False
+    offset: float = 0.0
     steps: list[Callable[["Model"], None]] = field(default_factory=list)
 
 
@@ -105,6 +122,8 @@ def _as_lists(matrix: NDArray[np.int64]) -> list[list[int]]:
 
 
 def _distance(draft: Draft, objective: Distance) -> None:
+    draft.legs_cost = True
+
     def add(model: Model) -> None:
         matrix = _as_lists(model.draft.scaling.integers(model.draft.distance))
         model.routing.SetArcCostEvaluatorOfAllVehicles(model.routing.RegisterTransitMatrix(matrix))
@@ -112,10 +131,20 @@ def _distance(draft: Draft, objective: Distance) -> None:
     draft.steps.append(add)
 
 
+def _total(draft: Draft, objective: Total) -> None:
+    for term in objective.terms:
+        find_row(OBJECTIVES, term, "ortools")(draft, term)
+
+
 CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
     Capacity: _capacity,
+    DistanceLimit: distance_limit,
+    MinimumPrize: minimum_prize,
 }
 
 OBJECTIVES: dict[type[Objective], Callable[[Draft, Any], None]] = {
     Distance: _distance,
+    Penalty: penalty,
+    Prize: prize,
+    Total: _total,
 }

@@ -32,10 +32,16 @@ class Scaling:
         Integer units per unit of cost.
     exact
         Whether every scaled value is an integer, so that nothing is lost.
+    offset
+        What the objective is when the solver's costs are zero.
+    ties
+        Solver's units per integer unit of cost: smaller amounts only break ties.
     """
 
     factor: float
     exact: bool
+    offset: float = 0.0
+    ties: int = 1
 
     def integers(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """Scaled values, rounded to the nearest integer."""
@@ -43,7 +49,7 @@ class Scaling:
 
     def cost(self, units: int) -> float:
         """What a sum of scaled values means in the unit of the instance."""
-        return units / self.factor
+        return units // self.ties / self.factor + self.offset
 
 
 def distances(instance: TensorDict) -> NDArray[np.float64]:
@@ -111,3 +117,18 @@ def choose_scaling(distance: NDArray[np.float64], largest: int = LARGEST) -> Sca
 def _chunks(nodes: int) -> list[slice]:
     """Rows at a time, so that the matrices of large instances are not held several times over."""
     return [slice(begin, begin + 256) for begin in range(0, nodes, 256)]
+
+
+def finest_scaling(values: NDArray[np.float64], largest: int, offset: float = 0.0) -> Scaling:
+    """
+    The scaling for costs of several kinds, none negative, of which a solution may have few.
+
+    Exact for integers and numbers of at most three decimals; others are multiplied by the largest
+    power of two that keeps them within ``largest``.
+    """
+    top = float(values.max(initial=0))
+    for decimals in range(4):
+        factor = 10.0**decimals
+        if top * factor <= largest and (np.rint(values * factor) / factor == values).all():
+            return Scaling(factor, True, offset)
+    return Scaling(2.0 ** math.floor(math.log2(largest) - math.log2(top)), False, offset)

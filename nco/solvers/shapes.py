@@ -10,6 +10,7 @@ from tensordict import TensorDict
 from nco.data.instance import num_nodes
 from nco.envs import Route
 from nco.envs.base import Visits
+from nco.envs.optional_tour import OptionalTour
 from nco.envs.routes import drop_empty
 from nco.envs.visits import DepotRoutes, Tour, is_open
 from nco.solvers.scaling import distances
@@ -84,7 +85,13 @@ def _leave_out(routes: Sequence[Route]) -> Sequence[Route]:
     return [replace(route, end=None) for route in drop_empty(routes)]
 
 
+def _optional_tour(instance: TensorDict) -> Shape:
+    """One vehicle, which may stay at home."""
+    return replace(_depot_routes(instance), vehicles=1)
+
+
 SHAPES: dict[type[Visits], Callable[[TensorDict], Shape]] = {
     Tour: _tour,
     DepotRoutes: _depot_routes,
+    OptionalTour: _optional_tour,
 }
