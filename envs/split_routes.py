@@ -27,11 +27,11 @@ class SplitRoutes(DepotRoutes):
         full = -(-instance["demand"].sum(-1) // instance["capacity"])
         return 2 * (num_nodes(instance) - 1 + int(full.max()))
 
-    def shuffled(self, actions: Tensor, rng: torch.Generator) -> Tensor:
+    def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
         return actions  # what a visit serves follows from the visits before
 
-    def answers(self, actions: Tensor, nodes: int) -> Tensor:
-        return one_hot(actions, nodes)
+    def answers(self, instance: TensorDict, actions: Tensor) -> Tensor:
+        return one_hot(actions, num_nodes(instance))
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         found = []
