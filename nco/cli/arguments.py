@@ -9,9 +9,19 @@ is a switch, underscores are hyphens, and an error is one line.
 import difflib
 import inspect
 import re
+from argparse import HelpFormatter
 from collections.abc import Callable, Sequence
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from docstring_parser import DocstringStyle, parse
 from jsonargparse import ArgumentError, ArgumentParser
@@ -56,7 +66,13 @@ def _parser(function: Callable[..., int], prog: str) -> ArgumentParser:
     texts = {item.arg_name: " ".join((item.description or "").split()) for item in doc.params}
     hints = get_type_hints(function)
     summary = " ".join((doc.description or "").split())
-    parser = ArgumentParser(prog=prog, description=summary, exit_on_error=False, allow_abbrev=False)
+    parser = ArgumentParser(
+        prog=prog,
+        description=summary,
+        exit_on_error=False,
+        allow_abbrev=False,
+        formatter_class=HelpFormatter,  # jsonargparse's own tells Python types
+    )
     for name, parameter in inspect.signature(function).parameters.items():
         options: dict[str, Any] = {"help": texts[name]}
         kind = _without_none(hints[name])
@@ -65,6 +81,7 @@ def _parser(function: Callable[..., int], prog: str) -> ArgumentParser:
         flag = name if positional else f"--{name.replace('_', '-')}"
         if not needed:
             options["default"] = parameter.default
+            options["help"] += _default(parameter.default)
         elif not positional:
             options["required"] = True
         if kind is bool:
@@ -73,23 +90,34 @@ def _parser(function: Callable[..., int], prog: str) -> ArgumentParser:
             options |= {"nargs": "+", "type": get_args(kind)[0]}
         else:
             options["type"] = kind
+            if get_origin(kind) is Literal:
+                options["metavar"] = f"{{{','.join(get_args(kind))}}}"
         parser.add_argument(flag, **options)
     return parser
 
 
+def _default(value: Any) -> str:
+    """What the help says of a default; nothing where the text tells what happens without."""
+    if value is None or value is False:
+        return ""
+    return f" Default: {' '.join(value) if isinstance(value, list) else value}."
+
+
 def _without_none(hint: Any) -> Any:
     """The type a word is turned into: None is what an absent option means, never a word."""
-    if isinstance(hint, UnionType):
+    if get_origin(hint) in (Union, UnionType):
         (hint,) = (part for part in get_args(hint) if part is not NoneType)
     return hint
 
 
 def _one_line(message: str, parser: ArgumentParser, prog: str) -> str:
-    key = re.match(r'Parser key "(\w+)":\s*(.*)', message, re.DOTALL)
-    if key:
-        return f"--{key[1].replace('_', '-')}: {key[2]}"
-    known = [flag for action in parser._actions for flag in action.option_strings]
+    """jsonargparse's message without its line breaks and Python types, with a hint on typos."""
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    if key := re.match(r'Parser key "(\w+)":\s*(.*)', message, re.DOTALL):
+        flag = f"--{key[1].replace('_', '-')}"
+        reason = re.sub(r"a typing\.Literal\[(.*?)\]\. Got value:", r"one of \1, found", key[2])
+        return f"{flag if flag in flags else key[1]}: {reason}"
     typo = re.search(r"unrecognized arguments: (--[\w-]+)", message)
-    near = difflib.get_close_matches(typo[1], known, n=1) if typo else []
+    near = difflib.get_close_matches(typo[1], flags, n=1) if typo else []
     hint = f"did you mean {near[0]}?" if near else f"{prog} --help lists the options"
-    return f"{message}: {hint}"
+    return f"{message} ({hint})"
