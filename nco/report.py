@@ -8,11 +8,12 @@ from statistics import fmean
 from typing import Any, Literal
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
 from nco.data.atomic import atomic
-from nco.runs import Run
+from nco.envs import RoutingEnv
+from nco.runs import Run, gap
 
 
 def console() -> Console:
@@ -86,8 +87,21 @@ def table_of_solvers(runs: Sequence[Run]) -> Table:
     return table
 
 
-def table_of_evaluation(result: Mapping[str, Any]) -> Table:
-    """The fields of ``nco evaluate``, one line."""
+def beside_paper(
+    env: RoutingEnv, result: Mapping[str, Any], printed: Sequence[tuple[str, float]]
+) -> list[tuple[str, float, float | None]]:
+    """Method, cost and gap to the first row of a paper's rows; the gap of the result first."""
+    if not printed:
+        return []
+    best = printed[0][1]
+    own = ("this policy", result["cost"], gap(env, result["cost"], best))
+    return [own, *((name, cost, gap(env, cost, best)) for name, cost in printed)]
+
+
+def table_of_evaluation(
+    result: Mapping[str, Any], paper: Sequence[tuple[str, float, float | None]] = ()
+) -> Table | Group:
+    """The fields of ``nco evaluate``, one line; below it the rows of a paper, if there are any."""
     cost = f"{show_cost(result['cost'])} ± {result['stderr']:.4f}"
     cells = {
         "name": f"{result['policy']} on {result['problem']}",
@@ -102,7 +116,12 @@ def table_of_evaluation(result: Mapping[str, Any]) -> Table:
     }
     table = _table(list(cells))
     table.add_row(*cells.values())
-    return table
+    if not paper:
+        return table
+    beside = _table(["method", "cost", "gap"])
+    for name, value, worse in paper:
+        beside.add_row(name, show_cost(value), show_gap(worse))
+    return Group(table, beside)
 
 
 def tables_of_info(found: Mapping[str, Any]) -> list[Table]:

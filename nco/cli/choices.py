@@ -7,3 +7,4 @@ Rounding = Literal["auto", "none", "nearest", "up", "decimal", "milli"]  # of nc
 Distribution = Literal["uniform", "cluster", "x"]  # of nco.drawing
 Recipe = Literal["attention-model"]
 Prize = Literal["const", "unif", "dist"]  # of nco.data.generators.orienteering
+Paper = Literal["attention-model"]  # of nco.papers

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nco.cli.arguments import Count, Seed
-from nco.cli.choices import Decode, Distribution
+from nco.cli.choices import Decode, Distribution, Paper
 
 
 def evaluate(
@@ -18,6 +18,7 @@ def evaluate(
     samples: Count | None = None,
     augment: Count = 1,
     batch_size: Count | None = None,
+    paper: Paper | None = None,
     device: str = "cpu",
     seed: Seed = 1234,
     json: bool = False,
@@ -56,6 +57,10 @@ def evaluate(
         Views of each instance under the symmetries of the square, 1 to 8.
     batch_size
         Instances decoded at once; by default as many as fit in a modest memory.
+    paper
+        Decodes the test set of a paper in the arithmetic of its code, and prints the paper's rows
+        beside the result: attention-model. --count then takes the beginning of the set, --size is
+        by default what the policy was trained on.
     device
         Where to compute, cpu or cuda.
     seed
@@ -64,7 +69,7 @@ def evaluate(
         Print one JSON object instead of a table.
     """
     from nco.cli import DONE, INFEASIBLE, complain
-    from nco.cli.instances import draw, load
+    from nco.cli.instances import draw, load, of_paper
     from nco.cli.solving import progress
     from nco.data.errors import InputError
     from nco.decoding import make_search
@@ -72,12 +77,18 @@ def evaluate(
     from nco.evaluation import evaluate_policy, summary
     from nco.references import read_references
     from nco.released import default_policy, load_policy, parts
-    from nco.report import console, print_json, table_of_evaluation
+    from nco.report import beside_paper, console, print_json, table_of_evaluation
 
     released = load_policy(policy) if policy is not None else None
+    printed: tuple[tuple[str, float], ...] = ()
     search = make_search(decode, samples or 0, augment)
     costs = read_references(reference) if reference is not None else None
-    if data is not None:
+    if paper is not None:
+        if data is not None or released is None:
+            raise InputError("--paper goes with --policy and without --data")
+        name, instances, printed = of_paper(paper, released, problem, size, count)
+        own = None
+    elif data is not None:
         if size is not None:
             raise InputError(f"{data}: its instances have their size, expected no --size")
         name, instances, own = load(data, problem, count, released)
@@ -92,6 +103,8 @@ def evaluate(
         raise InputError(f"{where}: {len(costs)} costs, expected {len(instances)}")
     released = released or default_policy(parts(env))
     released.require(env)
+    if paper is not None:
+        env = find_problem(name, published=True)
     env.require(instances)
     with progress() as bar:
         task = bar.add_task(f"{released.name} · {decode}", total=len(instances))
@@ -119,7 +132,7 @@ def evaluate(
     if json:
         print_json(result)
     else:
-        console().print(table_of_evaluation(result))
+        console().print(table_of_evaluation(result, beside_paper(env, result, printed)))
     return INFEASIBLE if found.infeasible else DONE
 
 

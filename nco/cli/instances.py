@@ -11,6 +11,7 @@ from nco.data.errors import InputError
 from nco.data.seeding import seeded
 from nco.drawing import Distribution, make_generator
 from nco.envs.problems import PROBLEMS, problem
+from nco.papers import PAPERS
 from nco.released import Released, parts
 
 Instances = tuple[str, TensorDict, Tensor | None]  # problem, instances, reference costs
@@ -53,6 +54,35 @@ def draw(name: str, size: int, count: int, distribution: Distribution, seed: int
     """Instances of a distribution; the same seed gives the same ones."""
     generator = make_generator(name, size, distribution)
     return name, generator(count, seeded(seed)), None
+
+
+def of_paper(
+    paper: str, released: Released, name: str | None, size: int | None, count: int | None
+) -> tuple[str, TensorDict, tuple[tuple[str, float], ...]]:
+    """
+    The test set of a paper (or its beginning), and the paper's rows for it.
+
+    Parameters
+    ----------
+    paper
+        A key of `nco.papers.PAPERS`.
+    released
+        The policy, which tells the problem and the size unless they are given.
+    name, size, count
+        Problem, number of customers, number of instances.
+
+    Raises
+    ------
+    InputError
+        The paper has no such set, or nothing tells the size.
+    """
+    chosen = PAPERS[paper]
+    name = name or _problem_of(released)
+    size = size or released.card.get("training", {}).get("graph_size")
+    if name is None or size is None:
+        raise InputError("--paper: the policy does not tell its size, expected --size")
+    rows = chosen.find(name, size)
+    return name, chosen.instances(name, size, chosen.count)[slice(count)], rows
 
 
 def _problem_of(released: Released) -> str | None:
