@@ -1,5 +1,6 @@
 """Files that state instances and solutions, in the formats that people already have."""
 
+from nco.data.formats.driven import read_driven
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.registry import FORMATS, Format, read, suffixes, write
 from nco.data.formats.rounding import Rounding
@@ -12,6 +13,7 @@ __all__ = [
     "Format",
     "Rounding",
     "read",
+    "read_driven",
     "read_solution",
     "read_tour",
     "suffixes",

@@ -28,6 +28,13 @@ class FileInstance:
         Cost of the best-known solution, where one lies beside the file.
     best_known_source
         The file that states it.
+    vehicles
+        Depot node of each vehicle in the order of the file, whose ``.sol`` files have a route for
+        each of them; None where it does not tell them apart.
+    first_customer
+        The number that a ``.sol`` file gives the first customer: the number of depots.
+    cost_steps
+        Steps of the cost of a ``.sol`` file in a unit of the distance: 10 where it is in tenths.
     """
 
     name: str
@@ -37,3 +44,6 @@ class FileInstance:
     labels: tuple[str, ...] | None = None
     best_known: float | None = None
     best_known_source: str | None = None
+    vehicles: tuple[int, ...] | None = None
+    first_customer: int = 1
+    cost_steps: int = 1

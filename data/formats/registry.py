@@ -6,6 +6,12 @@ from pathlib import Path
 
 from nco.data.errors import InputError
 from nco.data.formats.best_known import find_best_known
+from nco.data.formats.customers import (
+    looks_like_li_lim,
+    looks_like_solomon,
+    read_li_lim,
+    read_solomon,
+)
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.json_file import read_json, write_json
 from nco.data.formats.matrix import looks_like_matrix, read_matrix
@@ -41,8 +47,11 @@ class Format:
     write: Callable[[Path, FileInstance], None] | None = None
 
 
+TSPLIB = (".vrp", ".tsp", ".atsp", ".vrpspd")
 FORMATS = (
-    Format("TSPLIB/CVRPLIB", (".vrp", ".tsp"), looks_like_tsplib, read_tsplib, write_tsplib),
+    Format("TSPLIB/CVRPLIB", TSPLIB, looks_like_tsplib, read_tsplib, write_tsplib),
+    Format("Solomon", (".txt",), looks_like_solomon, read_solomon),
+    Format("Li and Lim", (".txt",), looks_like_li_lim, read_li_lim),
     Format("JSON", (".json",), lambda text: text.lstrip()[:1] == "{", read_json, write_json),
     Format("CSV matrix", (".csv",), looks_like_matrix, read_matrix),
     Format("CSV table", (".csv",), lambda text: True, read_table, write_table),
@@ -76,10 +85,12 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
     check_rounding(rounding)
     text = read_text(path)
     suffix = path.suffix.lower()
-    rows = [row for row in FORMATS if suffix in row.suffixes] or FORMATS[:1]
-    chosen = next((row for row in rows if row.looks_like(text)), rows[0])
-    if suffix not in chosen.suffixes and not chosen.looks_like(text):
-        raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")
+    rows = [row for row in FORMATS if suffix in row.suffixes]
+    chosen = next((row for row in (*rows, FORMATS[0]) if row.looks_like(text)), None)
+    if chosen is None:
+        if not rows or suffix == ".txt":  # which says nothing
+            raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")
+        chosen = rows[0]
     try:
         file = chosen.read(text, path, rounding)
         check_values(file.instance)
@@ -87,7 +98,7 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
         if str(error).startswith(str(path)):
             raise
         raise InputError(f"{path}: {error}") from None
-    found = find_best_known(path, file.instance)
+    found = find_best_known(path, file)
     return file if found is None else replace(file, best_known=found[0], best_known_source=found[1])
 
 

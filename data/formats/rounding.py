@@ -3,7 +3,8 @@ Which rounding a file means by ``EUC_2D``.
 
 TSPLIB 95 means the nearest integer, and so do CVRPLIB's sets A, B, E, F, M, P, X, XML100 and AGS
 (Arnold et al. 2019). The sets CMT, Golden, Li and tai say ``EUC_2D`` too, but their published
-costs are unrounded.
+costs are unrounded. The families with time windows and fleets have conventions of their own:
+`nco.data.formats.kinds`.
 """
 
 import re
@@ -25,7 +26,9 @@ UNROUNDED_SETS = re.compile(r"CMT\d+|Golden_\d+|Li_\d+|[Tt]ai\d+[a-d]?")
 _REMARK = re.compile(rf"\(rounding: ({'|'.join(METRICS)})\)")
 
 
-def euclidean_metric(name: str, comment: str, rounding: Rounding) -> Metric:
+def euclidean_metric(
+    name: str, comment: str, rounding: Rounding, usual: Metric | None = None
+) -> Metric:
     """
     The metric of Euclidean coordinates.
 
@@ -36,12 +39,16 @@ def euclidean_metric(name: str, comment: str, rounding: Rounding) -> Metric:
     comment
         The file's comment; a remark as of `remark` in it goes before the name.
     rounding
-        Goes before both unless it is ``auto``.
+        Goes before all of it unless it is ``auto``.
+    usual
+        What the files of this kind mean, whatever their names; goes before the name.
     """
     if rounding != "auto":
         return METRICS[rounding]
     if match := _REMARK.search(comment):
         return METRICS[match[1]]
+    if usual is not None:
+        return usual
     return Metric.EUCLIDEAN if UNROUNDED_SETS.fullmatch(name) else Metric.EUC_2D
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
+from nco.data.formats.geometry import METRICS as STATED
 from nco.data.formats.rounding import METRICS, remark
-from nco.data.formats.tsplib import METRICS as STATED
 from nco.data.instance import num_nodes
 from nco.data.metric import Metric
 from nco.data.numbers import plain

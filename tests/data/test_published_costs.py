@@ -6,7 +6,6 @@ import fast_tsp
 import pytest
 import torch
 
-from nco.data.errors import InputError
 from nco.data.formats import read, read_solution
 from nco.data.metric import leg, pairwise
 from nco.envs import Route, problem
@@ -90,13 +89,18 @@ def test_small_sets(name: str) -> None:
 @pytest.mark.parametrize("name", LIMITED)
 def test_sets_with_limited_routes(name: str, tmp_path: Path) -> None:
     """
-    Limits are refused while they are not understood; the costs are unrounded all the same.
+    A limit of the length of routes is read, of their time where there are service times.
 
-    The routes cost what is stated without the service times: their sum is no part of it.
+    The routes obey it and cost what is stated without the service times: their sum is no part of
+    it.
     """
     path = benchmark_data("cvrplib_small", f"{name}.vrp")
-    with pytest.raises(InputError, match="line 7: DISTANCE states a rule that is not supported"):
-        read(path)
+    file = read(path)
+    timed = name == "CMT6"
+    assert file.problem == ("dvrp" if timed else "vrpl")
+    limit = {"CMT6": 200, "Golden_1": 650, "Li_21": 1800}[name]
+    assert file.instance["duration_limit" if timed else "distance_limit"].tolist() == [limit]
+    assert ("service_time" in file.instance.keys()) == timed
     lines = path.read_text().splitlines()
     unlimited = tmp_path / path.name
     kept = [line for line in lines if not line.startswith(("DISTANCE", "SERVICE_TIME"))]

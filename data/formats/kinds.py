@@ -1,0 +1,73 @@
+"""
+What the ``TYPE`` of a ``.vrp`` file settles: the meaning of its numbers, not its rules.
+
+The rules follow from the sections. The conventions are those under which the best-known costs of
+each family were published, as PyVRP's collection of instances states them.
+"""
+
+from dataclasses import dataclass
+
+from nco.data.metric import Metric
+
+
+@dataclass(frozen=True)
+class Kind:
+    """
+    A type of ``.vrp`` files.
+
+    Parameters
+    ----------
+    metric
+        What ``EUC_2D`` means; None where the name of the file tells.
+    cost_steps
+        Steps of a ``.sol`` file's cost in a unit of the distance: 10 where costs are in tenths.
+    vehicle_steps
+        Steps of the costs of vehicles in a unit of the distance.
+    linehaul_first
+        Whether deliveries come before pickups.
+    open_route
+        Whether routes end at their last customer.
+    sections
+        What has to be there, as the type promises it.
+    depot_stated
+        Whether there has to be a ``DEPOT_SECTION``; else the first node may be the depot.
+    """
+
+    metric: Metric | None = None
+    cost_steps: int = 1
+    vehicle_steps: int = 1
+    linehaul_first: bool = False
+    open_route: bool = False
+    sections: tuple[str, ...] = ()
+    depot_stated: bool = True
+
+
+WINDOWS = ("TIME_WINDOW",)
+KINDS = {
+    "CVRP": Kind(),
+    "DCVRP": Kind(),
+    "OVRP": Kind(open_route=True),
+    "MDVRP": Kind(),
+    "VRPB": Kind(Metric.EUC_2D, linehaul_first=True, sections=("BACKHAUL",)),
+    "MVRPB": Kind(),
+    "VRPMPD": Kind(),
+    "VRPSPD": Kind(),
+    "VRPTW": Kind(Metric.DECIMAL, sections=WINDOWS),  # DIMACS
+    "PCVRPTW": Kind(Metric.DECIMAL, cost_steps=10, sections=(*WINDOWS, "PRIZE")),
+    "MTVRPTWR": Kind(
+        Metric.DECIMAL, cost_steps=10, sections=(*WINDOWS, "RELEASE_TIME", "VEHICLES_RELOAD_DEPOT")
+    ),
+    "MDVRPTW": Kind(Metric.MILLI, cost_steps=1000, sections=WINDOWS),
+    "SDVRPTW": Kind(
+        Metric.MILLI,
+        cost_steps=1000,
+        sections=(*WINDOWS, "VEHICLES_ALLOWED_CLIENTS"),
+        depot_stated=False,
+    ),
+    # The instances of Pessoa et al. (2018) with their costs times 100.
+    "HFVRP": Kind(Metric.EUCLIDEAN, vehicle_steps=100),
+}
+# Types that no composition of rules states, and why.
+REFUSED = {
+    "GVRP": "MUTUALLY_EXCLUSIVE_GROUP_SECTION asks for one customer of each group",
+}
