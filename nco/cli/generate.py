@@ -12,7 +12,7 @@ def generate(
     *,
     out: Path,
     size: str = "50",
-    count: Count = 1000,
+    count: Count | None = None,
     distribution: Distribution = "uniform",
     recipe: Recipe | None = None,
     prize: Prize = "dist",
@@ -33,12 +33,11 @@ def generate(
     size
         Customers (for the TSP: nodes), as 50, or as 20:100 for a size drawn for each instance.
     count
-        Number of instances.
+        Number of instances: 1000, or as many as the recipe's published sets have (10000).
     distribution
         Where nodes lie: uniform, cluster (Gaussian mixture), or x (recipe of CVRPLIB's X set).
     recipe
-        attention-model gives the published test sets bit for bit (its --seed is 1234, its --count
-        10000).
+        attention-model gives the published test sets bit for bit (with --seed 1234).
     prize
         Of the recipe's orienteering problem: const, unif or dist.
     seed
@@ -48,6 +47,7 @@ def generate(
     """
     from nco.data.errors import InputError
     from nco.data.recipes import attention_model
+    from nco.data.recipes.attention_model import COUNT
     from nco.data.seeding import seeded
     from nco.drawing import make_generator
     from nco.report import print_json
@@ -57,6 +57,7 @@ def generate(
     if not match:
         raise InputError(f"--size {size}: expected a number, or a range like 20:100")
     low, high = int(match[1]), int(match[2] or match[1])
+    count = count or (1000 if recipe is None else COUNT)
     if recipe is not None:
         if low != high:
             raise InputError(f"--size {size}: expected one number, the recipe has no ranges")
