@@ -159,7 +159,8 @@ class PointerNetwork(Policy):
         for _ in range(self.glimpses):
             assert self.glimpse is not None and cache.keys is not None
             scores = self.glimpse(query, cache.keys).masked_fill(~mask, float("-inf"))
-            query = scores.softmax(-1).to(cache.keys.dtype) @ cache.keys
+            glimpse = scores.softmax(-1).to(cache.keys.dtype) @ cache.keys
+            query = query + glimpse if self.residual else glimpse
         logits = self.pointer(query, cache.logit_keys).float()
         if self.tanh_clipping:
             logits = self.tanh_clipping * logits.tanh()

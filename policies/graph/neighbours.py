@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from nco.envs import Features
 
 BLOCK = 2**22  # distances that are in memory at once
+TREE = 1000  # points from which on a tree is faster
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,9 @@ def nearest(features: Features, count: int, first: int = 0, block: int = BLOCK) 
     """
     The nearest other nodes of every node, ``[B, N - first, count]``, the nearest one first.
 
-    Exact, by brute force: what is kept of the distances of all pairs is bounded by ``block`` (and
-    one row a node of each instance), so that memory is linear in N.
+    Exact. Large sets of points on the CPU are searched by a tree, in N log N; everything else by
+    looking at all pairs, of which at most ``block`` (and one row a node of each instance) are in
+    memory at once.
 
     Parameters
     ----------
@@ -84,6 +88,27 @@ def nearest(features: Features, count: int, first: int = 0, block: int = BLOCK) 
     block
         Distances that are in memory at once.
     """
+    coords = features.coords if features.distance is None else None
+    many = features.nodes.shape[1] - first >= TREE
+    if coords is not None and coords.device.type == "cpu" and many:
+        return nearest_points(coords[:, first:], count) + first
+    return nearest_by_rows(features, count, first, block)
+
+
+def nearest_points(points: Tensor, count: int) -> Tensor:
+    """The nearest others of every point ``[B, N, 2]``: ``[B, N, count]``, by a k-d tree."""
+    found = []
+    for plane in points.detach().double().numpy():
+        order = KDTree(plane).query(plane, count + 1)[1]
+        # Each point finds itself, unless many lie on the same spot: then one of them is dropped.
+        extra = order == np.arange(len(plane))[:, None]
+        extra[~extra.any(1), -1] = True
+        found.append(torch.from_numpy(order[~extra].reshape(len(plane), count)))
+    return torch.stack(found)
+
+
+def nearest_by_rows(features: Features, count: int, first: int, block: int) -> Tensor:
+    """See `nearest`: by brute force, some rows of the distances of all pairs at a time."""
     batch, nodes, _ = features.nodes.shape
     rows = max(1, block // (batch * nodes))
     found = []

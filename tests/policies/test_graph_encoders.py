@@ -17,7 +17,7 @@ from nco.policies import AttentionPolicy
 from nco.policies.encoder import Encoder
 from nco.policies.graph import GatedGCN, GATv2, GraphTransformer, near_graph
 from nco.policies.graph.gated_gcn import GatedGCNLayer
-from nco.policies.graph.neighbours import nearest
+from nco.policies.graph.neighbours import nearest, nearest_by_rows, nearest_points
 from nco.released import build
 from tests.policies.small import randomise
 
@@ -86,10 +86,30 @@ def test_graph_equals_loops(
 
 
 def test_chunks_do_not_matter() -> None:
-    """Neighbours found a few rows at a time are those found at once."""
+    """Neighbours found a few rows at a time are those found at once, and those of a tree."""
+    features = features_of(2, 1200, 1)
+    whole = nearest_by_rows(features, 5, 1, 2**24)
+    torch.testing.assert_close(nearest_by_rows(features, 5, 1, 2**14), whole)
+    torch.testing.assert_close(nearest(features, 5, 1), whole)
     features = features_of(2, 40, 1)
     whole = nearest(features, 5, 1)
     torch.testing.assert_close(nearest(features, 5, 1, block=200), whole)
+
+
+@given(st.integers(4, 60), st.integers(1, 3), st.integers(1, 5), st.integers(0, 999))
+def test_tree_and_brute_force_agree(nodes: int, count: int, grid: int, seed: int) -> None:
+    """Both find the same distances, also where many points lie on the same spot."""
+    spots = torch.randint(grid + 1, (2, nodes, 2), generator=seeded(seed)).double() / grid
+    features = Features(nodes=spots, coords=spots)
+    lengths = torch.cdist(spots, spots)
+    found = [
+        nearest_points(spots, count),
+        nearest_by_rows(features, count, 0, 4096),
+    ]
+    for order in found:
+        assert (order != torch.arange(nodes).unsqueeze(-1)).all()
+        assert all(len(set(row)) == count for row in order.flatten(0, 1).tolist())
+    torch.testing.assert_close(lengths.gather(-1, found[0]), lengths.gather(-1, found[1]))
 
 
 def gated_by_loops(layer: GatedGCNLayer, x: Tensor, e: Tensor, edges: Tensor) -> Tensor:
