@@ -1,5 +1,5 @@
 """
-Pickled data sets in the layout of the Attention Model's code (Kool et al. 2019).
+Pickled data sets in the layouts of the Attention Model's and of multi-task code.
 
 A file holds a list with one item an instance, of plain lists and numbers::
 
@@ -7,13 +7,20 @@ A file holds a list with one item an instance, of plain lists and numbers::
     CVRP, SDVRP   (depot, customers, demand, capacity)
     OP            (depot, customers, prize, max_length)
     PCTSP, SPCTSP (depot, customers, penalty, prize, stochastic_prize)
+    variants      (depot, customers, demand, capacity[, limit][, service, opens, closes])
 
-Routing items may end in ``(depot_types, customer_types, grid_size)``: then the coordinates are in
-units of ``1 / grid_size``. In a PCTSP the prize to collect is 1 and is not in the file.
+The first ones are those of Kool et al. (2019), whose routing items may end in ``(depot_types,
+customer_types, grid_size)``: then the coordinates are in units of ``1 / grid_size``. In a PCTSP the
+prize to collect is 1 and is not in the file.
+
+The variants ``[O]VRP[B][L][TW]`` are those of Zhou et al. (2024): open routes, backhauls (negative
+demands), a limit of length, time windows. That routes are open, only the name of the problem says.
+The time at which the depot closes is 3 and is not in the file.
 """
 
 import pickle
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +44,18 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
     "pctsp": ("penalty", "prize", "stochastic_prize"),
     "spctsp": ("penalty", "prize", "stochastic_prize"),
 }
+LIMIT, WINDOWS = ("distance_limit",), ("service_time", "opens", "closes")
+VARIANTS = {
+    f"{ends}vrp{backhaul}{'l' * bool(limit)}{'tw' * bool(windows)}": (
+        *("demand", "capacity"),
+        *limit,
+        *windows,
+    )
+    for ends, backhaul, limit, windows in product(("", "o"), ("", "b"), ((), LIMIT), ((), WINDOWS))
+    if ends or backhaul or limit or windows
+}
+LAYOUTS |= VARIANTS
+HORIZON = 3.0
 GRID = 3  # further entries of an item on a grid
 MIN_PRIZE = 1.0
 
@@ -110,11 +129,23 @@ def from_items(items: Any, problem: str | None = None, source: str = "data set")
         raise InputError(f"{source}: grid_size: {float(grid.min()):g}, expected more than 0")
     fields = {"locs": locs / grid}
     for name, values in zip(names, columns[2:], strict=True):
-        shape = (locs.shape[1] - 1,) if SCHEMA[name].shape else ()
+        shape = () if name in SCHEMA and not SCHEMA[name].shape else (locs.shape[1] - 1,)
         column = _column(values, name, source, shape)
         fields[name] = torch.nn.functional.pad(column, (1, 0)) if shape else column
     if "penalty" in names:
         fields["min_prize"] = torch.full((len(items),), MIN_PRIZE, dtype=torch.double)
+    if "opens" in names:
+        closes = fields.pop("closes")
+        closes[:, 0] = HORIZON
+        fields["time_windows"] = torch.stack([fields.pop("opens"), closes], -1)
+    backhauls = problem is None or (problem in VARIANTS and "b" in problem)
+    if backhauls and "demand" in names and bool((fields["demand"] < 0).any()):
+        fields["backhaul"] = -fields["demand"].clamp_max(0)
+        fields["demand"] = fields["demand"].clamp_min(0)
+    if problem in VARIANTS and problem.startswith("o"):
+        fields["open_route"] = torch.ones(len(items), dtype=torch.long)
+    if problem is not None and backhauls:
+        fields.setdefault("backhaul", torch.zeros_like(fields["demand"]))
     return _checked(source, **fields)
 
 
@@ -155,13 +186,32 @@ def _columns(item: Any, source: str) -> tuple[str, ...]:
     """The layout of an item whose problem is not known."""
     if isinstance(item, list | np.ndarray):
         return LAYOUTS["tsp"]
-    if isinstance(item, tuple) and len(item) == 5:
-        return LAYOUTS["pctsp"]
-    if isinstance(item, tuple) and len(item) in (4, 4 + GRID):
-        # Demands are whole numbers by type: constant prizes are 1.0.
-        whole = np.issubdtype(np.asarray(item[2]).dtype, np.integer)
-        return LAYOUTS["cvrp" if whole else "op"]
+    if isinstance(item, tuple) and (name := _tuple_layout(item)) is not None:
+        return LAYOUTS[name]
     raise InputError(f"{source}: instance 0: {_brief(item)}, expected that of one of {_names()}")
+
+
+# What follows the capacity: whether it is a list.
+_TAILS = {
+    (False,): "vrpl",
+    (True, True, True): "vrptw",
+    (False, True, True, True): "vrpltw",
+}
+
+
+def _tuple_layout(item: tuple[Any, ...]) -> str | None:
+    listed = [isinstance(column, list | np.ndarray) for column in item]
+    if len(item) == 5 and listed[3]:
+        return "pctsp"
+    if (name := _TAILS.get(tuple(listed[4:]))) is not None:
+        return name
+    if len(item) not in (4, 4 + GRID):
+        return None
+    # Demands are whole numbers by type, or some are none of a prize of up to 1.
+    third = np.asarray(item[2])
+    whole = np.issubdtype(third.dtype, np.integer)
+    loads = third.dtype.kind == "f" and bool(((third > 1) | (third < 0)).any())
+    return "cvrp" if whole or loads else "op"
 
 
 def _column(
