@@ -2,8 +2,8 @@
 Data sets: many instances of one size in one file, with reference costs if they have them.
 
 ``.npz`` and ``.safetensors`` hold one array for each attribute of the schema, the batch first,
-the name of the problem, and ``cost [B]`` where solutions are known. The ``.pkl`` files of other
-code are read too.
+the name of the problem, and ``cost [B]`` where solutions are known. The ``.pkl`` and ``.npz`` files
+of other code are read too.
 """
 
 from pathlib import Path
@@ -14,7 +14,9 @@ from torch import Tensor
 
 from nco.data.archive import Archive, read_archive, write_archive
 from nco.data.errors import InputError
+from nco.data.formats.foreign_npz import from_foreign, is_foreign
 from nco.data.formats.pkl import read_pkl
+from nco.data.formats.problem_name import routing_problem
 from nco.data.instance import SCHEMA, make_instance
 from nco.data.unpickle import unpickle
 from nco.data.values import attributes, check_values
@@ -48,6 +50,8 @@ def load_instances(
     tensors = read_archive(path, rows).tensors
     fields = {name: value for name, value in tensors.items() if name != COST}
     try:
+        if is_foreign(fields):
+            fields = from_foreign(fields)
         for name, value in fields.items():
             if name in SCHEMA and not SCHEMA[name].integer and value.dtype == torch.float16:
                 raise InputError(f"{name}: half precision, expected single or double")
@@ -65,13 +69,21 @@ def stored_problem(path: Path | str) -> str | None:
     """
     The name of the problem that a data set states; ``.pkl`` files state none.
 
+    That of other code's ``.npz`` files follows from their attributes.
+
     Raises
     ------
     InputError
         The file is no data set.
     """
     path = Path(path)
-    return None if path.suffix == ".pkl" else read_archive(path, slice(0, 0)).problem
+    if path.suffix == ".pkl":
+        return None
+    archive = read_archive(path, slice(0, 0))
+    if archive.problem is None and is_foreign(archive.tensors):
+        instances = load_instances(path)
+        return routing_problem(instances) if "demand" in instances.keys() else "atsp"
+    return archive.problem
 
 
 def save_instances(
