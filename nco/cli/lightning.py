@@ -91,6 +91,8 @@ def run(args: list[str] | None = None) -> NCOCLI:
         warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
         # The baseline policy, whose normalisation does not train.
         warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
+        # A resumed run logs into a folder of its own.
+        warnings.filterwarnings("ignore", message="The dirpath has changed")
         try:
             return NCOCLI(
                 L.LightningModule,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import lightning as L
@@ -112,7 +113,8 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> 
     try:
         module.load_state_dict(state)
     except (RuntimeError, TypeError) as error:
-        first = str(error).splitlines()[:2][-1].strip()  # below a headline, one line per misfit
+        misfits = str(error).splitlines()[1:] or [str(error)]  # below a headline
+        first = shorten(misfits[0], 150, placeholder=" ...")
         raise InputError(f"{path}: weights do not fit the architecture ({first})") from None
 
 
