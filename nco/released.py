@@ -84,6 +84,12 @@ def _shelf() -> Path:
 
 
 @cache
+def shipped_policy(name: str) -> Released:
+    """A shipped policy, loaded once."""
+    return load_policy(name)
+
+
+@cache
 def default_policy(parts_of_env: tuple[str, ...]) -> Released:
     """
     The shipped policy for a composition (see `parts`).
@@ -94,7 +100,7 @@ def default_policy(parts_of_env: tuple[str, ...]) -> Released:
         There is none.
     """
     for name in shipped():
-        released = load_policy(name)
+        released = shipped_policy(name)
         if parts(released.env) == parts_of_env:
             return released
     raise InputError(

@@ -6,7 +6,7 @@ from nco.data.errors import InputError
 from nco.data.seeding import seeded
 from nco.envs import RoutingEnv
 from nco.envs.problems import PROBLEMS
-from nco.released import load_policy, shipped
+from nco.released import shipped, shipped_policy
 from nco.solvers.registry import SOLVERS
 
 CUSTOMERS = 5
@@ -51,7 +51,7 @@ def policies_of(env: RoutingEnv) -> list[str]:
     found = []
     for name in shipped():
         try:
-            load_policy(name).require(env)
+            shipped_policy(name).require(env)
         except InputError:
             continue
         found.append(name)

@@ -22,7 +22,7 @@ def info(seed: Seed = 0, json: bool = False) -> int:
     from nco import __version__
     from nco.cli.solving import progress
     from nco.envs.problems import PROBLEMS
-    from nco.released import load_policy, shipped
+    from nco.released import shipped, shipped_policy
     from nco.report import console, print_json, tables_of_info
     from nco.solvers.registry import SOLVERS
     from nco.support import policies_of, solvers_of
@@ -46,7 +46,7 @@ def info(seed: Seed = 0, json: bool = False) -> int:
         "problems": problems,
         "solvers": {name: entry.summary for name, entry in SOLVERS.items()},
         "policies": {
-            name: dict(load_policy(name).card.get("measured") or {}) for name in shipped()
+            name: dict(shipped_policy(name).card.get("measured") or {}) for name in shipped()
         },
     }
     if json:

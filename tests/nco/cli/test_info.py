@@ -1,0 +1,47 @@
+"""``nco info`` from end to end."""
+
+import json
+
+import pytest
+
+from nco.envs.problems import PROBLEMS
+from nco.released import shipped
+from nco.solvers.registry import SOLVERS
+from tests.nco.cli.conftest import Run
+
+FEW = {name: PROBLEMS[name] for name in ("tsp", "cvrp", "op")}  # asking takes its time
+Told = dict[str, dict[str, dict[str, list[str]]]]
+
+
+@pytest.fixture
+def told(run: Run, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """The JSON of ``nco info``, as if there were few problems."""
+    for name in PROBLEMS.keys() - FEW.keys():
+        monkeypatch.delitem(PROBLEMS, name)
+    result = run("info", "--json")
+    assert result.code == 0, result.err
+    found: Told = json.loads(result.out)
+    return found
+
+
+def test_everything_is_listed_with_who_supports_it(told: Told) -> None:
+    """All problems, solvers and policies are there; TSP and CVRP are solved by who should."""
+    problems = told["problems"]
+    assert list(problems) == list(FEW)
+    assert list(told["solvers"]) == list(SOLVERS)
+    assert list(told["policies"]) == shipped()
+    assert problems["tsp"]["solvers"] == ["policy", "ortools", "pyvrp", "fast-tsp"]
+    assert problems["cvrp"]["solvers"] == ["policy", "ortools", "pyvrp"]
+    assert "cvrp" in problems["cvrp"]["policies"]
+    for row in problems.values():
+        assert set(row["solvers"]) | set(row["refusals"]) == set(SOLVERS)
+        assert not set(row["solvers"]) & set(row["refusals"])
+
+
+def test_tables(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ``--json`` there are tables with problems, solvers, policies and versions."""
+    for name in PROBLEMS.keys() - FEW.keys():
+        monkeypatch.delitem(PROBLEMS, name)
+    out = run("info").out
+    for part in ("cvrp", "PyVRP", "torch", "shortest closed tour", "measured"):
+        assert part in out
