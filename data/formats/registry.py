@@ -15,11 +15,14 @@ from nco.data.formats.customers import (
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.json_file import read_json, write_json
 from nco.data.formats.matrix import looks_like_matrix, read_matrix
+from nco.data.formats.osrm import looks_like_osrm, read_osrm
 from nco.data.formats.rounding import Rounding, check_rounding
 from nco.data.formats.table import read_table, write_table
 from nco.data.formats.text import read_text
 from nco.data.formats.tsplib import looks_like_tsplib, read_tsplib
 from nco.data.formats.tsplib_writer import write_tsplib
+from nco.data.formats.vroom import looks_like_vroom, read_vroom
+from nco.data.formats.vroom_writer import write_vroom
 from nco.data.values import check_values
 
 
@@ -52,6 +55,9 @@ FORMATS = (
     Format("TSPLIB/CVRPLIB", TSPLIB, looks_like_tsplib, read_tsplib, write_tsplib),
     Format("Solomon", (".txt",), looks_like_solomon, read_solomon),
     Format("Li and Lim", (".txt",), looks_like_li_lim, read_li_lim),
+    Format("VROOM", (".vroom.json",), looks_like_vroom, read_vroom, write_vroom),
+    Format("VROOM", (".json",), looks_like_vroom, read_vroom),
+    Format("OSRM table", (".json",), looks_like_osrm, read_osrm),
     Format("JSON", (".json",), lambda text: text.lstrip()[:1] == "{", read_json, write_json),
     Format("CSV matrix", (".csv",), looks_like_matrix, read_matrix),
     Format("CSV table", (".csv",), lambda text: True, read_table, write_table),
@@ -84,11 +90,11 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
     path = Path(path)
     check_rounding(rounding)
     text = read_text(path)
-    suffix = path.suffix.lower()
-    rows = [row for row in FORMATS if suffix in row.suffixes]
+    name = path.name.lower()
+    rows = [row for row in FORMATS if name.endswith(row.suffixes)]
     chosen = next((row for row in (*rows, FORMATS[0]) if row.looks_like(text)), None)
     if chosen is None:
-        if not rows or suffix == ".txt":  # which says nothing
+        if not rows or name.endswith(".txt"):  # which says nothing
             raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")
         chosen = rows[0]
     try:
@@ -113,7 +119,7 @@ def write(path: Path | str, file: FileInstance) -> None:
     """
     path = Path(path)
     for row in FORMATS:
-        if path.suffix.lower() in row.suffixes and row.write is not None:
+        if path.name.lower().endswith(row.suffixes) and row.write is not None:
             row.write(path, file)
             return
     raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")

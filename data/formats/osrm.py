@@ -1,0 +1,70 @@
+"""
+Answers of OSRM's table service: asymmetric travel times, and distances where they were asked for.
+
+``/table/v1/driving/LON,LAT;...?annotations=duration,distance`` gives ``durations`` in seconds and
+``distances`` in metres. The instance is an ATSP over all places; what is minimised are the
+distances where there are any, else the durations.
+"""
+
+from pathlib import Path
+
+import torch
+
+from nco.data.errors import InputError
+from nco.data.formats.file_instance import FileInstance
+from nco.data.formats.json_parts import items, keys_of, matrix, member, parse, place
+from nco.data.formats.rounding import Rounding
+from nco.data.instance import make_instance
+from nco.data.numbers import shown
+
+
+def looks_like_osrm(text: str) -> bool:
+    """Whether there is a matrix between sources and destinations."""
+    keys = keys_of(text)
+    return "code" in keys and bool({"durations", "distances"} & keys)
+
+
+def read_osrm(text: str, path: Path, rounding: Rounding) -> FileInstance:
+    """
+    Reads an answer.
+
+    Raises
+    ------
+    InputError
+        The matrix is not square or of other places than its destinations, or there is no way
+        between two of them.
+    """
+    if rounding != "auto":
+        raise InputError(f"{path}: rounding {rounding!r}, expected none for a distance matrix")
+    content = parse(text, path)
+    if content["code"] != "Ok":
+        raise InputError(f"{path}: code {shown(str(content['code']))}, expected 'Ok'")
+    if content.get("fallback_speed_cells"):
+        raise InputError(f"{path}: fallback_speed_cells: estimated entries, expected none")
+    found = {
+        name: matrix(content[key], f"{path}: {key}")
+        for name, key in (("distance", "distances"), ("duration", "durations"))
+        if key in content
+    }
+    if "distance" not in found:
+        found = {"distance": found["duration"]}
+    size = len(found["distance"])
+    if size < 2 or any(len(value) != size for value in found.values()):
+        raise InputError(f"{path}: {size} places, expected at least 2, the same in both matrices")
+    locations = [_locations(content, key, path) for key in ("sources", "destinations")]
+    if locations[0] != locations[1]:
+        raise InputError(f"{path}: sources and destinations differ, expected the same places")
+    if locations[0]:
+        if len(locations[0]) != size:
+            raise InputError(f"{path}: {len(locations[0])} sources, expected {size}")
+        found["locs"] = torch.tensor(locations[0], dtype=torch.double)
+    instance = make_instance(**{key: value.unsqueeze(0) for key, value in found.items()})
+    return FileInstance(path.stem, "atsp", instance, path)
+
+
+def _locations(content: dict, key: str, path: Path) -> list[list[float]]:
+    where = f"{path}: {key}"
+    return [
+        place(member(entry, f"{where}[{k}]").get("location"), f"{where}[{k}].location")
+        for k, entry in enumerate(items(content.get(key, []), where))
+    ]
