@@ -22,7 +22,8 @@ def _frame(locs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Lower corner ``[B, 1, 2]``, longer side and "inside the unit square" ``[B, 1, 1]``."""
     low = locs.amin(1, keepdim=True)
     high = locs.amax(1, keepdim=True)
-    span = (high - low).amax(-1, keepdim=True).clamp_min(torch.finfo(locs.dtype).tiny)
+    span = (high - low).amax(-1, keepdim=True)
+    span = torch.where(span > 0, span, 1)  # all nodes at one place
     return low, span, ((low >= 0) & (high <= 1)).all(-1, keepdim=True)
 
 
