@@ -27,7 +27,9 @@ from nco.envs.visits import DepotRoutes, Tour
 from nco.solvers.base import find_row
 from nco.workers import in_processes
 
-GRID = {Tour: 65535, DepotRoutes: 1000}  # of the coordinates in a label file
+# What a label file can hold: the grid of the coordinates, and the rules, by the kind of visits.
+GRID: dict[type, int] = {Tour: 65535, DepotRoutes: 1000}
+RULES: dict[type, dict[type, None]] = {Tour: {}, DepotRoutes: {Capacity: None}}
 ATTRIBUTES = {"locs", "demand", "capacity"}
 
 
@@ -138,10 +140,10 @@ def grid_columns(env: RoutingEnv, instances: TensorDict) -> dict[str, np.ndarray
         The labels cannot hold the problem or an attribute of the instances.
     """
     grid = find_row(GRID, env.visits, "a label file")
-    allowed = {DepotRoutes: {Capacity: None}}.get(type(env.visits), {})
     for rule in env.constraints:
-        find_row(allowed, rule, "a label file")
-    find_row({Distance: None}, env.objective, "a label file")
+        find_row(RULES[type(env.visits)], rule, "a label file")
+    objectives: dict[type, None] = {Distance: None}
+    find_row(objectives, env.objective, "a label file")
     for name in instances.keys():
         if name not in ATTRIBUTES:
             raise InputError(f"{name}: a label file has no such attribute")

@@ -1,6 +1,7 @@
 """The Pointer Network: an LSTM reads the nodes, another points at them one after another."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,32 @@ class AdditiveScore(nn.Module):
         return self.score(pairs.tanh()).squeeze(-1)
 
 
+class DotScore(nn.Module):
+    """
+    ``(W1 key) . (W2 query) / sqrt(D)`` for all pairs (Luong et al. 2015), a fraction of the work.
+
+    Parameters
+    ----------
+    dim
+        Channels of keys and queries.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.key = nn.Linear(dim, dim, bias=False)
+        self.query = nn.Linear(dim, dim)
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Scores ``[B, Q, N]`` of queries ``[B, Q, D]`` and projected keys ``[B, N, D]``."""
+        return self.query(query) @ keys.mT * keys.shape[-1] ** -0.5
+
+
+SCORES: dict[str, type[AdditiveScore] | type[DotScore]] = {
+    "additive": AdditiveScore,
+    "dot": DotScore,
+}
+
+
 class PointerNetwork(Policy):
     """
     LSTM encoder, LSTM decoder, additive pointer attention.
@@ -76,8 +103,10 @@ class PointerNetwork(Policy):
     tanh_clipping
         Bound C of the logits; 0 leaves them unbounded.
     residual
-        Adds the input of each LSTM to its output, so that positions reach the pointer directly
-        from the first training step on; the papers do not.
+        Adds the input of each LSTM to its output, and the query of each glimpse to its result, so
+        that positions reach the pointer directly; the papers do not.
+    score
+        How a query meets a key: ``additive`` as in the papers, or ``dot``, which is faster.
 
     Raises
     ------
@@ -94,6 +123,7 @@ class PointerNetwork(Policy):
         glimpses: int = 1,
         tanh_clipping: float = 10.0,
         residual: bool = True,
+        score: Literal["additive", "dot"] = "additive",
     ):
         super().__init__()
         for rule in env.constraints:
@@ -109,8 +139,8 @@ class PointerNetwork(Policy):
         self.start = nn.Parameter(torch.empty(1, dim).uniform_(-(dim**-0.5), dim**-0.5))
         self.scalars = nn.Linear(spec.context_dim, dim, bias=False) if spec.context_dim else None
         self.lstm = nn.LSTM(dim, dim, batch_first=True)
-        self.glimpse = AdditiveScore(dim) if glimpses else None
-        self.pointer = AdditiveScore(dim)
+        self.glimpse = SCORES[score](dim) if glimpses else None
+        self.pointer = SCORES[score](dim)
 
     def encode(self, features: Features) -> PointerNetworkCache:
         inputs, nodes, (hidden, cell) = self.encoder.read(features)

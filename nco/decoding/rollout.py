@@ -100,7 +100,7 @@ def rollout(
             seen.append((context, torch.zeros_like(done) if imposed else ~done))
         if policy.recurrent or not imposed:
             log_probs, memory = policy.step(embeddings, context, memory)
-        action = first if imposed else strategy(log_probs, rng)
+        action = strategy(log_probs, rng) if first is None or step > 0 else first
         actions.append(action)
         state = env.step(state, action)
         if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):

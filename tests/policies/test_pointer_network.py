@@ -13,6 +13,7 @@ from nco.data.seeding import seeded
 from nco.decoding import Beam, Greedy, MultiStart, Sampling, replay, rollout
 from nco.envs import RoutingEnv, problem
 from nco.policies import PointerNetwork
+from nco.policies.pointer_network import AdditiveScore, DotScore
 from nco.training import REINFORCE, Critic, Imitation
 from tests.policies.small import randomise
 
@@ -21,6 +22,7 @@ OPTIONS = [
     {"glimpses": 0, "tanh_clipping": 0.0, "residual": False},  # Vinyals et al. 2015
     {"glimpses": 1, "tanh_clipping": 10.0, "residual": False},  # Bello et al. 2016
     {"glimpses": 2, "tanh_clipping": 10.0, "residual": True},
+    {"glimpses": 1, "tanh_clipping": 10.0, "residual": True, "score": "dot"},
 ]
 
 
@@ -29,6 +31,13 @@ def network(env: RoutingEnv, **options) -> PointerNetwork:
         policy = PointerNetwork(env, dim=8, **options)
     randomise(policy, seed=3, scale=2.0)
     return policy.eval()
+
+
+def score(part: AdditiveScore | DotScore, key: Tensor, query: Tensor) -> Tensor:
+    """How one query meets one projected key, ``[1]``."""
+    if isinstance(part, DotScore):
+        return (part.query(query) * key).sum(-1, keepdim=True) / math.sqrt(len(key))
+    return part.score((key + part.query(query)).tanh())
 
 
 def lstm_cell(lstm: torch.nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,11 +74,11 @@ def scores_by_loops(policy: PointerNetwork, env: RoutingEnv, instance, actions) 
         for _ in range(policy.glimpses):
             part = policy.glimpse
             keys = [part.key(node) for node in nodes]
-            u = [part.score((keys[i] + part.query(query)).tanh()) for i in allowed]
-            weights = torch.cat(u).softmax(0)
-            query = sum(w * keys[i] for w, i in zip(weights, allowed, strict=True))
+            weights = torch.cat([score(part, keys[i], query) for i in allowed]).softmax(0)
+            glimpse = sum(w * keys[i] for w, i in zip(weights, allowed, strict=True))
+            query = query + glimpse if policy.residual else glimpse
         part = policy.pointer
-        u = [part.score((part.key(nodes[i]) + part.query(query)).tanh()) for i in allowed]
+        u = [score(part, part.key(nodes[i]), query) for i in allowed]
         logits = torch.cat(u)
         if policy.tanh_clipping:
             logits = policy.tanh_clipping * logits.tanh()
