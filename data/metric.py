@@ -61,6 +61,22 @@ def pairwise(instance: TensorDict) -> Tensor:
     return _between(locs.unsqueeze(2), locs.unsqueeze(1), instance.get("metric", None))
 
 
+def resolution(instance: TensorDict) -> Tensor | None:
+    """
+    Steps per unit, ``[B]`` in double precision, in which the distances are whole numbers.
+
+    10 for tenths, 1000 for thousandths, 1 elsewhere. Sums of tenths are no exact floating point
+    numbers, sums of their tenfold are: windows and limits are compared in steps. None where no
+    instance has decimals.
+    """
+    if "metric" not in instance.keys() or "distance" in instance.keys():
+        return None
+    metric = instance["metric"]
+    steps = torch.ones(metric.shape, dtype=torch.double, device=metric.device)
+    steps = torch.where(metric == Metric.DECIMAL, 10, steps)
+    return torch.where(metric == Metric.MILLI, 1000, steps)
+
+
 def legs_from(instance: TensorDict, origin: Tensor) -> Tensor:
     """
     Lengths of the legs from single nodes to all nodes: rows of `pairwise`, one for each rollout.

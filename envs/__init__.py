@@ -10,6 +10,7 @@ from nco.envs.base import (
     Visits,
 )
 from nco.envs.env import RoutingEnv
+from nco.envs.fleet_routes import FleetRoutes
 from nco.envs.optional_tour import OptionalTour
 from nco.envs.problems import PROBLEMS, Problem, problem
 from nco.envs.routes import Route, Violation
@@ -23,6 +24,7 @@ __all__ = [
     "DepotRoutes",
     "FeatureSpec",
     "Features",
+    "FleetRoutes",
     "Objective",
     "OptionalTour",
     "Problem",

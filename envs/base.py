@@ -33,6 +33,9 @@ class State:
         What each constraint keeps, ``[B, R, ...]`` by name.
     tables
         What follows from the instances alone, ``[B, ...]`` by name; shared by all rollouts.
+        ``startable [B, V, N]`` says which nodes a route from each depot node may visit first.
+    optional
+        Whether customers may be left out.
     """
 
     instance: TensorDict
@@ -41,6 +44,7 @@ class State:
     visited: Tensor
     parts: dict[str, Tensor]
     tables: dict[str, Tensor] = field(default_factory=dict)
+    optional: bool = False
 
     def select(self, index: Tensor) -> "State":
         """The rollouts ``index [B, S]`` of each instance, as S rollouts (beam search, pruning)."""
@@ -88,12 +92,15 @@ class Visits(ABC):
         Depot nodes at the front of the node order that there are at least: see `depots`.
     num_context_nodes
         Nodes whose embeddings tell a decoder where it stands (see `context_nodes`).
+    vehicle_dim
+        Size of `vehicle_features`.
     optional
         Whether a customer may be left out.
     """
 
     num_depots: int
     num_context_nodes: int
+    vehicle_dim: int = 0
     optional: bool = False
 
     def depots(self, instance: TensorDict) -> int:
@@ -140,6 +147,10 @@ class Visits(ABC):
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         """What is wrong with the visits of finished routes: missing, repeated, unknown nodes."""
 
+    def vehicle_features(self, instance: TensorDict) -> Tensor | None:
+        """Normalised features of the depot nodes and their vehicles, ``[B, V, vehicle_dim]``."""
+        return None
+
     def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
         """
         Another way to drive the same routes, drawn at random; ``actions [B, R, T]``.
@@ -172,6 +183,7 @@ class Constraint(ABC):
     reads: tuple[str, ...] = ()
     yields: bool = False
     node_dim: int = 0
+    vehicle_dim: int = 0
     context_dim: int = 0
     dynamic_dim: int = 0
 
@@ -201,6 +213,14 @@ class Constraint(ABC):
 
     def node_features(self, instance: TensorDict) -> Tensor | None:
         """Normalised features for the encoder, ``[B, N, node_dim]``."""
+        return None
+
+    def vehicle_features(self, instance: TensorDict) -> Tensor | None:
+        """
+        Normalised features of depot nodes, vehicles and the whole instance for the encoder.
+
+        ``[B, V, vehicle_dim]``; what concerns the whole instance is the same at every depot node.
+        """
         return None
 
     def context(self, state: State) -> Tensor | None:
@@ -266,11 +286,18 @@ class Features:
     distance
         Distances ``[B, N, N]`` in the unit of ``coords`` where a matrix is given, or None: then
         they are the Euclidean ones of ``coords``.
+    num_depots
+        Depot nodes V at the front of the node order.
+    vehicles
+        ``[B, V, G]``: what is particular to each depot node and its vehicles, and what concerns
+        the whole instance; None where nothing is.
     """
 
     nodes: Tensor
     coords: Tensor | None = None
     distance: Tensor | None = None
+    num_depots: int = 0
+    vehicles: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -298,13 +325,19 @@ class Context:
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """The sizes from which a policy is built: see `Features` and `Context`."""
+    """
+    The sizes from which a policy is built: see `Features` and `Context`.
+
+    ``num_depots`` is 0 for tours without depot; else there is at least one depot node, and
+    `Features.num_depots` of each instance says how many.
+    """
 
     node_dim: int
     context_dim: int
     context_nodes: int
     num_depots: int
     dynamic_dim: int = 0
+    vehicle_dim: int = 0
 
 
 def one_hot(nodes: Tensor, size: int) -> Tensor:

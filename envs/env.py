@@ -48,20 +48,51 @@ class RoutingEnv:
             context_nodes=self.visits.num_context_nodes,
             num_depots=self.visits.num_depots,
             dynamic_dim=sum(rule.dynamic_dim for rule in self.constraints),
+            vehicle_dim=self.visits.vehicle_dim + sum(r.vehicle_dim for r in self.constraints),
         )
 
     def reset(self, instance: TensorDict, rollouts: int = 1) -> State:
         """The state before the first action of ``rollouts`` rollouts of each instance ``[B]``."""
+        tables: dict[str, Tensor] = {}
+        for rule in self.constraints:
+            tables |= rule.tables(instance)
+        depots = self.visits.depots(instance)
+        if depots > 1:
+            tables["startable"] = self._startable(instance, tables, depots)
+        return self._begin(instance, rollouts, tables)
+
+    def _begin(self, instance: TensorDict, rollouts: int, tables: dict[str, Tensor]) -> State:
         parts: dict[str, Tensor] = {}
         for rule in self.constraints:
             parts |= rule.reset(instance, rollouts)
-        return replace(self.visits.reset(instance, rollouts), parts=parts)
+        return replace(self.visits.reset(instance, rollouts), parts=parts, tables=tables)
+
+    def _startable(self, instance: TensorDict, tables: dict[str, Tensor], depots: int) -> Tensor:
+        """Nodes that a route from each depot node may visit first, ``[B, V, N]``."""
+        state = self._begin(instance, depots, tables)
+        state = self.step(
+            state, torch.arange(depots, device=state.current.device).expand_as(state.current)
+        )
+        return self._allowed(state)
 
     def mask(self, state: State) -> Tensor:
-        """Nodes that may come next, ``[B, R, N]`` bool."""
+        """
+        Nodes that may come next, ``[B, R, N]`` bool.
+
+        Where the rules leave no move, those that yield are lifted: see `nco.envs.constraints`.
+        """
+        mask = strict = self._allowed(state)
+        for rule in self.constraints:
+            if rule.yields:
+                strict = strict & rule.feasible(state)
+        return mask if strict is mask else torch.where(strict.any(-1, keepdim=True), strict, mask)
+
+    def _allowed(self, state: State) -> Tensor:
+        """What everything but the rules that yield allows, ``[B, R, N]``."""
         mask = self.visits.feasible(state)
         for rule in self.constraints:
-            mask = mask & rule.feasible(state)
+            if not rule.yields:
+                mask = mask & rule.feasible(state)
         return mask
 
     def step(self, state: State, action: Tensor) -> State:
@@ -93,7 +124,7 @@ class RoutingEnv:
 
     def num_customers(self, instance: TensorDict) -> int:
         """Nodes that are no depots."""
-        return num_nodes(instance) - self.visits.num_depots
+        return num_nodes(instance) - self.visits.depots(instance)
 
     def starts(self, instance: TensorDict, count: int) -> Tensor:
         """
@@ -104,7 +135,9 @@ class RoutingEnv:
         """
         mask = self.mask(self.reset(instance)).squeeze(1)
         customers = mask.clone()
-        customers[:, : self.visits.num_depots] = False  # an optional tour may end before it began
+        customers[:, : self.visits.depots(instance)] = (
+            False  # an optional tour may end before it began
+        )
         mask = torch.where(customers.any(-1, keepdim=True), customers, mask)
         feasible_first = mask.int().argsort(dim=-1, descending=True, stable=True)
         number = mask.sum(-1, keepdim=True)
@@ -116,7 +149,14 @@ class RoutingEnv:
         coords = coordinates(instance)
         parts: tuple[Constraint | Objective, ...] = (*self.constraints, self.objective)
         columns = [f for part in parts if (f := part.node_features(instance)) is not None]
-        return Features(nodes=torch.cat([coords, *columns], dim=-1), coords=coords)
+        sources: tuple[Visits | Constraint, ...] = (self.visits, *self.constraints)
+        vehicles = [v for part in sources if (v := part.vehicle_features(instance)) is not None]
+        return Features(
+            nodes=torch.cat([coords, *columns], dim=-1),
+            coords=coords,
+            num_depots=self.visits.depots(instance),
+            vehicles=torch.cat(vehicles, dim=-1) if vehicles else None,
+        )
 
     def context(self, state: State) -> Context:
         """What a policy's decoder sees."""

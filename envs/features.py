@@ -4,6 +4,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.instance import num_depots
 from nco.data.metric import Metric, legs_from
 
 
@@ -71,6 +72,22 @@ def length_unit(instance: TensorDict) -> Tensor:
         planar = (kind != Metric.GEO) & (kind != Metric.GREAT_CIRCLE)
         return torch.where(planar, plane, _seen_from_first(instance))
     return _seen_from_first(instance)
+
+
+def time_unit(instance: TensorDict) -> Tensor:
+    """The travel time ``[B]`` that policies see as one, so that times fit their coordinates."""
+    if "duration" not in instance.keys():
+        return length_unit(instance)
+    fields = {name: instance[name] for name in ("locs", "view") if name in instance.keys()}
+    durations = TensorDict({**fields, "distance": instance["duration"]}, len(instance))
+    return _seen_from_first(durations)
+
+
+def limits(instance: TensorDict, name: str, unit: Tensor) -> Tensor:
+    """A limit ``[B]`` or ``[B, V]`` in a unit ``[B]``: ``[B, V, 1]``, 0 where there is none."""
+    value = instance[name] if instance[name].ndim == 2 else instance[name].unsqueeze(-1)
+    value = value.expand(-1, num_depots(instance)) / unit.unsqueeze(-1)
+    return value.nan_to_num(posinf=0).unsqueeze(-1).float()
 
 
 def _seen_from_first(instance: TensorDict) -> Tensor:

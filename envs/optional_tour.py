@@ -31,7 +31,7 @@ class OptionalTour(Visits):
         batch, device = instance.batch_size[0], next(iter(instance.values())).device
         nodes = torch.zeros(batch, rollouts, dtype=torch.long, device=device)
         visited = torch.zeros(batch, rollouts, num_nodes(instance), dtype=torch.bool, device=device)
-        return State(instance=instance, current=nodes, first=nodes, visited=visited, parts={})
+        return State(instance, nodes, nodes, visited, {}, optional=True)
 
     def feasible(self, state: State) -> Tensor:
         free = ~(state.visited | state.visited[..., :1])

@@ -1,12 +1,8 @@
 """The named problems: a table of compositions. A new problem is one more row."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from nco.data.errors import InputError
 from nco.data.generators import (
     CVRPGenerator,
-    InstanceGenerator,
     OPGenerator,
     PCTSPGenerator,
     TSPGenerator,
@@ -23,32 +19,9 @@ from nco.envs.env import RoutingEnv
 from nco.envs.objectives import Distance, Penalty, Prize, Total
 from nco.envs.optional_tour import OptionalTour
 from nco.envs.split_routes import SplitRoutes
+from nco.envs.table import Problem
+from nco.envs.variants import VARIANTS, canonical
 from nco.envs.visits import DepotRoutes, Tour
-
-
-@dataclass(frozen=True)
-class Problem:
-    """
-    One row of the table.
-
-    Parameters
-    ----------
-    summary
-        What is asked, in one line.
-    build
-        Composes the environment.
-    generator
-        Draws its instances: called with a number of customers, or a range of it.
-    published
-        Composes it in the arithmetic of the Attention Model's code, where that refuses moves
-        that the exact rule allows: see `nco.envs.constraints.single_precision`.
-    """
-
-    summary: str
-    build: Callable[[], RoutingEnv]
-    generator: Callable[[int | tuple[int, int]], InstanceGenerator]
-    published: Callable[[], RoutingEnv] | None = None
-
 
 PROBLEMS: dict[str, Problem] = {
     "tsp": Problem(
@@ -86,6 +59,7 @@ PROBLEMS: dict[str, Problem] = {
         PCTSPGenerator,
     ),
 }
+PROBLEMS |= {name: row for name, row in VARIANTS.items() if name not in PROBLEMS}
 
 
 def problem(name: str, published: bool = False) -> RoutingEnv:
@@ -95,7 +69,8 @@ def problem(name: str, published: bool = False) -> RoutingEnv:
     Parameters
     ----------
     name
-        A name of the table `PROBLEMS`.
+        A name of the table `PROBLEMS`, or another spelling of a variant's, see
+        `nco.envs.variants`.
     published
         In the arithmetic of published weights where that differs (to reproduce published costs).
 
@@ -104,7 +79,8 @@ def problem(name: str, published: bool = False) -> RoutingEnv:
     InputError
         The name is not in the table.
     """
-    if name not in PROBLEMS:
+    known = name if name in PROBLEMS else canonical(name)
+    if known not in PROBLEMS:
         raise InputError(f"problem {name!r} is unknown, expected one of {', '.join(PROBLEMS)}")
-    row = PROBLEMS[name]
+    row = PROBLEMS[known]
     return row.published() if published and row.published is not None else row.build()

@@ -7,16 +7,20 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.envs.base import Constraint, State
+from nco.envs.plain import Plain
 from nco.envs.routes import Route, Violation
+from nco.envs.travel import at_depot, of_vehicle
 
 
 class Capacity(Constraint):
     """
     The demands of a route sum to at most the capacity (CVRP).
 
-    Instance: ``demand [B, N]`` and ``capacity [B]``, integers, compared exactly. State: ``load
-    [B, R]``, the demand served since the depot. Features: demand / capacity of each node, the
-    remaining share of the capacity in the decoder (Kool et al. 2019, appendix C.1).
+    Instance: ``demand [B, N]`` and ``capacity [B]`` or per vehicle ``[B, V]``, integers, compared
+    exactly. State: ``load [B, R]``, the demand served since the depot.
+
+    Features: demand over the largest capacity of each node, the remaining share of the capacity in
+    the decoder (Kool et al. 2019, appendix C.1).
     """
 
     reads = ("demand", "capacity")
@@ -28,34 +32,43 @@ class Capacity(Constraint):
         return {"load": demand.new_zeros(demand.shape[0], rollouts)}
 
     def feasible(self, state: State) -> Tensor:
-        room = state.instance["capacity"].unsqueeze(-1) - state.parts["load"]
+        room = of_vehicle(state, "capacity") - state.parts["load"]
         return state.instance["demand"].unsqueeze(1) <= room.unsqueeze(-1)
 
     def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
         load = state.parts["load"] + state.instance["demand"].gather(1, action)
-        return {"load": torch.where(action == 0, 0, load)}
+        return {"load": torch.where(at_depot(state, action), 0, load)}
 
     def node_features(self, instance: TensorDict) -> Tensor:
-        return (instance["demand"] / instance["capacity"].unsqueeze(-1)).unsqueeze(-1).float()
+        return (instance["demand"] / largest_capacity(instance)).unsqueeze(-1).float()
 
     def context(self, state: State) -> Tensor:
-        capacity = state.instance["capacity"].unsqueeze(-1)
+        capacity = of_vehicle(state, "capacity")
         return (1 - state.parts["load"] / capacity).unsqueeze(-1).float()
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        demand, capacity = instance["demand"][0].tolist(), int(instance["capacity"][0])
-        found = []
+        plain, found = Plain(instance), []
+        demand = plain.of_nodes("demand")
         for k, route in enumerate(routes):
             load = sum(demand[node] for node in route.visits if 0 <= node < len(demand))
+            if not 0 <= route.vehicle < plain.depots:
+                continue  # the visits complain of it
+            capacity = plain.of_vehicle("capacity", route.vehicle)
             if load > capacity:
                 message = f"load {load}, capacity {capacity}"
                 found.append(Violation("capacity", message, route=k))
         return found
 
     def impossible(self, instance: TensorDict) -> list[Violation]:
-        capacity = int(instance["capacity"][0])
+        plain = Plain(instance)
+        capacity = max(plain.of_vehicle("capacity", v) for v in range(plain.depots))
         return [
             Violation("capacity", f"demand {demand} of node {node}, capacity {capacity}", node=node)
-            for node, demand in enumerate(instance["demand"][0].tolist())
+            for node, demand in enumerate(plain.of_nodes("demand"))
             if demand > capacity
         ]
+
+
+def largest_capacity(instance: TensorDict) -> Tensor:
+    """Of all vehicles of an instance, ``[B, 1]``."""
+    return instance["capacity"].view(instance.batch_size[0], -1).amax(-1, keepdim=True)

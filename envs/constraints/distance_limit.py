@@ -6,84 +6,87 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.instance import num_nodes
-from nco.data.metric import leg, legs_from
-from nco.envs.base import Constraint, State
-from nco.envs.features import length_unit
-from nco.envs.objectives.distance import path
+from nco.envs.base import State
+from nco.envs.features import length_unit, limits
+from nco.envs.plain import Plain, stops_of, whole
+from nco.envs.resource import Amounts, Move, Resource
 from nco.envs.routes import Route, Violation
+from nco.envs.travel import Kind, in_steps, per_vehicle
 
 
-class DistanceLimit(Constraint):
+class DistanceLimit(Resource):
     """
-    A route is at most so long, the way back to the depot (node 0) included (OP; CMT's sets).
+    A route is at most so long, the way back to the depot included (OP; VRPL).
 
-    Instance: ``distance_limit [B]``. State: ``length [B, R]``, driven since the depot.
+    Instance: ``distance_limit [B]`` or per vehicle ``[B, V]``. State: ``length [B, R]``, driven
+    since the depot. On open routes the way back does not count.
 
     Exactness: a leg has the metric and precision of the instance, the legs of a route are added
-    in double precision in the order driven, and that sum is compared with the limit as it is. The
-    mask tests the same sum, way back included, so that mask and check agree to the last bit. (The
-    code of Kool et al. keeps 1e-6 away from the limit instead.)
+    in double precision in the order driven (in steps where distances are decimal, see
+    `nco.envs.travel`), and that sum is compared with the limit as it is. The mask tests the same
+    sum, way back included, so that mask and check agree to the last bit. (The code of Kool et al.
+    keeps 1e-6 away from the limit instead.)
 
-    Features: the remaining length in the decoder, in the unit of the policy's coordinates (Kool
-    et al. 2019, appendix D).
+    Features: the limit, and the remaining length in the decoder, in the unit of the policy's
+    coordinates (Kool et al. 2019, appendix D); 0 where there is no limit.
     """
 
     reads = ("distance_limit",)
+    vehicle_dim = 1
     context_dim = 1
+    parts = ("length",)
 
-    def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
-        limit = instance["distance_limit"]
-        length = torch.zeros(len(limit), rollouts, dtype=torch.double, device=limit.device)
-        unit = length_unit(instance).double().unsqueeze(-1)
-        return {"length": length, "length_unit": unit.expand(-1, rollouts)}
+    def kind(self, instance: TensorDict) -> Kind:
+        return "length"
 
-    def feasible(self, state: State) -> Tensor:
-        there = legs_from(state.instance, state.current).double()
-        there = state.parts["length"].unsqueeze(-1) + there
-        fits = there + _back(state.instance) <= state.instance["distance_limit"][:, None, None]
-        # The way back was tested on the way out; and a rollout waits at the depot for free.
-        return torch.cat([torch.ones_like(fits[..., :1]), fits[..., 1:]], dim=-1)
+    def bounds(self, instance: TensorDict) -> dict[str, Tensor]:
+        limit = in_steps(instance, "length", instance["distance_limit"])
+        unit = in_steps(instance, "length", length_unit(instance)).unsqueeze(-1)
+        return {"length limit": limit, "length unit": unit}
 
-    def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
-        driven = leg(state.instance, state.current, action).double()
-        length = torch.where(action == 0, 0, state.parts["length"] + driven)
-        return {"length": length, "length_unit": state.parts["length_unit"]}
+    def begin(self, state: State, vehicle: Tensor) -> Amounts:
+        return (torch.zeros(vehicle.shape, dtype=torch.double, device=vehicle.device),)
+
+    def extend(self, state: State, amounts: Amounts, move: Move) -> tuple[Amounts, Tensor]:
+        length = amounts[0] + move.travel("length")
+        return (length,), length <= self._limit(state).unsqueeze(-1)
+
+    def home(self, state: State, amounts: Amounts, move: Move) -> Tensor:
+        return amounts[0] + move.travel("length") <= self._limit(state).unsqueeze(-1)
+
+    def _limit(self, state: State) -> Tensor:
+        return per_vehicle(state.tables["length limit"], state.first)
+
+    def vehicle_features(self, instance: TensorDict) -> Tensor:
+        return limits(instance, "distance_limit", length_unit(instance))
 
     def context(self, state: State) -> Tensor:
-        left = state.instance["distance_limit"].unsqueeze(-1) - state.parts["length"]
-        left = left.nan_to_num(posinf=0)  # no limit
-        return (left / state.parts["length_unit"]).unsqueeze(-1).float()
+        left = (self._limit(state) - state.parts["length"]) / state.tables["length unit"]
+        return left.nan_to_num(posinf=0).unsqueeze(-1).float()  # no limit
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        limit, nodes = float(instance["distance_limit"][0]), range(num_nodes(instance))
-        found = []
-        for k, route in enumerate(routes):
-            stops = path(route)
-            if any(node not in nodes for node in stops):
-                continue  # the visits complain of it
-            pairs = torch.tensor([stops[:-1], stops[1:]]).unsqueeze(1)
-            length = 0.0
-            for distance in leg(instance, pairs[0], pairs[1])[0].tolist():
-                length += distance
-            if length > limit:
-                message = f"length {length}, limit {limit}"
+        plain, found = Plain(instance), []
+        for k, route in plain.known(routes):
+            if (message := _too_long(plain, route)) is not None:
                 found.append(Violation("distance limit", message, route=k))
         return found
 
     def impossible(self, instance: TensorDict) -> list[Violation]:
-        there = legs_from(instance, torch.zeros(1, 1, dtype=torch.long)).double()
-        length = (there + _back(instance))[0, 0].tolist()
-        limit = float(instance["distance_limit"][0])
-        return [
-            Violation("distance limit", f"there and back {way}, limit {limit}", node=node)
-            for node, way in enumerate(length)
-            if node and way > limit
-        ]
+        plain, found = Plain(instance), []
+        for node in plain.customers:
+            ways = [_too_long(plain, plain.alone(node, v)) for v in range(plain.depots)]
+            if None not in ways:
+                message = f"there and back: {ways[0]}"
+                found.append(Violation("distance limit", message, node=node))
+        return found
 
 
-def _back(instance: TensorDict) -> Tensor:
-    """Way back to the depot from every node, ``[B, 1, N]``."""
-    nodes = torch.arange(num_nodes(instance), device=instance["distance_limit"].device)
-    nodes = nodes.expand(len(instance["distance_limit"]), -1)
-    return leg(instance, nodes, torch.zeros_like(nodes)).double().unsqueeze(1)
+def _too_long(plain: Plain, route: Route) -> str | None:
+    """What is wrong with the length of a route, if anything is."""
+    length = 0.0
+    for distance in plain.lengths(stops_of(route)):
+        length += distance
+    limit = plain.of_vehicle("distance_limit", route.vehicle)
+    if length > whole(limit * plain.length_steps):
+        return f"length {length / plain.length_steps:.10g}, limit {limit:.10g}"
+    return None

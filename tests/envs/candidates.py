@@ -1,22 +1,23 @@
 """Every solution that there could be, feasible or not, for brute force on a handful of nodes."""
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 from tensordict import TensorDict
 
-from nco.data.instance import num_nodes
+from nco.data.instance import num_depots, num_nodes
 from nco.envs import Route, RoutingEnv
 from nco.envs.base import Visits
+from nco.envs.fleet_routes import FleetRoutes
 from nco.envs.optional_tour import OptionalTour
-from nco.envs.visits import DepotRoutes, Tour
+from nco.envs.visits import DepotRoutes, Tour, is_open
 
 Routes = tuple[Route, ...]
 
 
-def tours(nodes: int) -> Iterator[Routes]:
+def tours(instance: TensorDict) -> Iterator[Routes]:
     """Every order of all nodes."""
-    for order in permutations(range(nodes)):
+    for order in permutations(range(num_nodes(instance))):
         yield (Route(order, start=None, end=None),)
 
 
@@ -34,14 +35,28 @@ def partitions(customers: tuple[int, ...]) -> Iterator[frozenset[tuple[int, ...]
                     yield tail | {sequence}
 
 
-def depot_routes(nodes: int) -> Iterator[Routes]:
+def depot_routes(instance: TensorDict) -> Iterator[Routes]:
     """Every set of non-empty routes."""
-    for sequences in partitions(tuple(range(1, nodes))):
-        yield tuple(Route(sequence) for sequence in sorted(sequences))
+    end = None if is_open(instance) else 0
+    for sequences in partitions(tuple(range(1, num_nodes(instance)))):
+        yield tuple(Route(sequence, end=end) for sequence in sorted(sequences))
 
 
-def optional_tours(nodes: int) -> Iterator[Routes]:
+def fleet_routes(instance: TensorDict) -> Iterator[Routes]:
+    """Every set of non-empty routes, each from every depot node."""
+    depots, stays = num_depots(instance), is_open(instance)
+    for sequences in partitions(tuple(range(depots, num_nodes(instance)))):
+        ordered = sorted(sequences)
+        for starts in product(range(depots), repeat=len(ordered)):
+            yield tuple(
+                Route(sequence, v, None if stays else v, v)
+                for sequence, v in zip(ordered, starts, strict=True)
+            )
+
+
+def optional_tours(instance: TensorDict) -> Iterator[Routes]:
     """Every order of every subset of the customers."""
+    nodes = num_nodes(instance)
     for size in range(nodes):
         for order in permutations(range(1, nodes), size):
             yield (Route(order),) if order else ()
@@ -49,9 +64,10 @@ def optional_tours(nodes: int) -> Iterator[Routes]:
 
 # Split routes are missing: their mask delivers as much as it can, which excludes solutions by
 # design (see `nco.envs.constraints.SplitCapacity`).
-EVERYTHING: dict[type[Visits], Callable[[int], Iterator[Routes]]] = {
+EVERYTHING: dict[type[Visits], Callable[[TensorDict], Iterator[Routes]]] = {
     Tour: tours,
     DepotRoutes: depot_routes,
+    FleetRoutes: fleet_routes,
     OptionalTour: optional_tours,
 }
 
@@ -60,6 +76,6 @@ def accepted(env: RoutingEnv, instance: TensorDict) -> dict[frozenset[Route], fl
     """Every candidate that the checker finds nothing wrong with, with its cost."""
     return {
         frozenset(routes): env.routes_cost(instance, routes)
-        for routes in EVERYTHING[type(env.visits)](num_nodes(instance))
+        for routes in EVERYTHING[type(env.visits)](instance)
         if not env.check(instance, routes)
     }

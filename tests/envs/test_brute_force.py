@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nco.envs import PROBLEMS, Route, RoutingEnv, problem
+from nco.envs.resource import Resource
+from nco.envs.variants import VARIANTS
 from tests.envs.candidates import EVERYTHING, accepted
 from tests.envs.random_instances import draw
 
+FEW = {"cvrp", "vrpb", "vrpmb", "vrpl", "vrptw", "ovrptw", "mdovrpbltw"}
 ENUMERABLE = [name for name in PROBLEMS if type(problem(name).visits) in EVERYTHING]
 
 
@@ -37,12 +40,19 @@ def compare(name: str, nodes: int, seed: int, lattice: bool) -> None:
     if env.impossible(instance):
         return
     by_mask, by_checker = allowed(env, instance), accepted(env, instance)
-    assert by_mask.keys() == by_checker.keys()
+    if lattice and any(isinstance(rule, Resource) for rule in env.constraints):
+        # Rounded distances break the triangle inequality: a detour may be shorter than the way.
+        assert by_mask.keys() <= by_checker.keys()
+    else:
+        assert by_mask.keys() == by_checker.keys()
     for routes, cost in by_mask.items():
         assert cost == pytest.approx(by_checker[routes], rel=1e-5, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ENUMERABLE)
+CORE = [name for name in ENUMERABLE if name not in VARIANTS or name in FEW]
+
+
+@pytest.mark.parametrize("name", CORE)
 @settings(max_examples=15)
 @given(nodes=st.integers(2, 6), seed=st.integers(0, 2**31), lattice=st.booleans())
 def test_mask_allows_exactly_what_is_feasible(
@@ -55,11 +65,20 @@ def test_mask_allows_exactly_what_is_feasible(
     compare(name, nodes, seed, lattice)
 
 
-@pytest.mark.parametrize("name", ENUMERABLE)
-@pytest.mark.parametrize("seed", range(2))
-def test_mask_allows_exactly_what_is_feasible_on_seven_nodes(name: str, seed: int) -> None:
+@pytest.mark.parametrize("name", [name for name in ENUMERABLE if name not in CORE])
+@settings(max_examples=3)
+@given(nodes=st.integers(4, 6), seed=st.integers(0, 2**31), lattice=st.booleans())
+def test_mask_allows_exactly_what_is_feasible_in_variants(
+    name: str, nodes: int, seed: int, lattice: bool
+) -> None:
+    """The same for the compositions of the same rules."""
+    compare(name, nodes, seed, lattice)
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_mask_allows_exactly_what_is_feasible_on_seven_nodes(name: str) -> None:
     """The same on seven nodes: up to 4,051 sets of routes, in up to 23,040 orders."""
-    compare(name, 7, seed, lattice=False)
+    compare(name, 7, 0, lattice=False)
 
 
 @pytest.mark.slow
@@ -67,3 +86,14 @@ def test_mask_allows_exactly_what_is_feasible_on_seven_nodes(name: str, seed: in
 def test_mask_allows_exactly_what_is_feasible_on_eight_nodes(name: str) -> None:
     """The same on eight nodes: up to 37,633 sets of routes, in up to 322,560 orders."""
     compare(name, 8, 0, lattice=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENUMERABLE)
+@settings(max_examples=100)
+@given(nodes=st.integers(2, 6), seed=st.integers(0, 2**31), lattice=st.booleans())
+def test_mask_allows_exactly_what_is_feasible_often(
+    name: str, nodes: int, seed: int, lattice: bool
+) -> None:
+    """The same on many more instances."""
+    compare(name, nodes, seed, lattice)

@@ -142,7 +142,7 @@ def test_lengths_are_seen_in_the_unit_of_embedded_matrices() -> None:
     env = problem("op")
     shown = env.features(by_matrix).coords
     assert shown is not None
-    unit = float(env.reset(by_matrix).parts["length_unit"])
+    unit = float(env.reset(by_matrix).tables["length unit"])
     assert float((shown[0, 1] - shown[0, 0]).norm()) * unit == pytest.approx(7.0, rel=1e-4)
 
 

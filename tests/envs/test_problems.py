@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
-from nco.data.instance import SCHEMA
-from nco.envs import PROBLEMS, Route, problem
+from nco.data.instance import SCHEMA, num_nodes
+from nco.envs import PROBLEMS, Route, RoutingEnv, problem
 from nco.envs.objectives import Distance, Penalty, Prize, Total
+from nco.envs.variants import VARIANTS
 from tests.envs.random_instances import draw, rollout
 
 BATCH, ROLLOUTS = 3, 4
-every_problem = pytest.mark.parametrize("name", PROBLEMS)
+FEW = {"cvrp", "vrpb", "vrpmbl", "ovrptw", "mdcvrp", "mdovrpbltw"}
+# The other variants are compositions of the same rules: see the end of this file.
+every_problem = pytest.mark.parametrize(
+    "name", [n for n in PROBLEMS if n not in VARIANTS or n in FEW]
+)
 random_cases = given(nodes=st.integers(2, 12), seed=st.integers(0, 2**31), lattice=st.booleans())
 some = settings(max_examples=15)
 
@@ -28,20 +33,23 @@ def test_unknown_problems_are_refused() -> None:
         problem("vrpxyz")
 
 
+def allowed_rollouts_are_feasible(env: RoutingEnv, instance: TensorDict, seed: int) -> None:
+    actions, _ = rollout(env, instance, ROLLOUTS, seed)
+    for b in range(len(instance)):
+        one = instance[b : b + 1]
+        if env.impossible(one):
+            continue
+        for r in range(ROLLOUTS):
+            assert env.check(one, env.visits.routes(one, actions[b, r].tolist())) == []
+
+
 @every_problem
 @some
 @random_cases
 def test_allowed_rollouts_are_feasible(name: str, nodes: int, seed: int, lattice: bool) -> None:
     """What the mask allows is complete in time, never stuck, and flawless for the checker."""
     env = problem(name)
-    instance = draw(env, BATCH, nodes, seed, lattice)
-    actions, _ = rollout(env, instance, ROLLOUTS, seed)
-    for b in range(BATCH):
-        one = instance[b : b + 1]
-        if env.impossible(one):
-            continue
-        for r in range(ROLLOUTS):
-            assert env.check(one, env.visits.routes(one, actions[b, r].tolist())) == []
+    allowed_rollouts_are_feasible(env, draw(env, BATCH, nodes, seed, lattice), seed)
 
 
 def loop_distance(instance: TensorDict, routes: Sequence[Route]) -> float:
@@ -52,9 +60,8 @@ def loop_distance(instance: TensorDict, routes: Sequence[Route]) -> float:
         if not route.visits:
             continue
         stops = list(route.visits)
-        ends = [stops[-1]] if route.start is None else [route.start]
-        before = ends[0]
-        for node in stops if route.start is None else [*stops, route.end]:
+        before = stops[-1] if route.start is None else route.start
+        for node in stops if route.end is None else [*stops, route.end]:
             length = math.dist(locs[before], locs[node])
             total += math.floor(length + 0.5) if rounded else length
             before = node
@@ -79,17 +86,11 @@ ORACLES: dict[type, Callable[[Any, TensorDict, Sequence[Route]], float]] = {
 }
 
 
-@every_problem
-@some
-@random_cases
-def test_costs_agree(name: str, nodes: int, seed: int, lattice: bool) -> None:
-    """The batched cost, the cost of the routes, and a plain loop over them are the same number."""
-    env = problem(name)
-    instance = draw(env, BATCH, nodes, seed, lattice)
+def costs_agree(env: RoutingEnv, instance: TensorDict, seed: int) -> None:
     actions, _ = rollout(env, instance, ROLLOUTS, seed)
     batched = env.cost(instance, actions)
-    assert batched.shape == (BATCH, ROLLOUTS)
-    for b in range(BATCH):
+    assert batched.shape == (len(instance), ROLLOUTS)
+    for b in range(len(instance)):
         one = instance[b : b + 1]
         for r in range(ROLLOUTS):
             routes = env.visits.routes(one, actions[b, r].tolist())
@@ -101,17 +102,30 @@ def test_costs_agree(name: str, nodes: int, seed: int, lattice: bool) -> None:
 @every_problem
 @some
 @random_cases
+def test_costs_agree(name: str, nodes: int, seed: int, lattice: bool) -> None:
+    """The batched cost, the cost of the routes, and a plain loop over them are the same number."""
+    env = problem(name)
+    costs_agree(env, draw(env, BATCH, nodes, seed, lattice), seed)
+
+
+def routes_and_actions_are_inverse(env: RoutingEnv, instance: TensorDict, seed: int) -> None:
+    actions, _ = rollout(env, instance, ROLLOUTS, seed)
+    one, costs = instance[:1], env.cost(instance, actions)[0]
+    for r in range(ROLLOUTS):
+        routes = env.visits.routes(one, actions[0, r].tolist())
+        again = env.visits.actions(one, routes)
+        assert env.visits.routes(one, again) == routes
+        cost = env.cost(one, torch.tensor([[again]]))
+        torch.testing.assert_close(cost[0, 0], costs[r])
+
+
+@every_problem
+@some
+@random_cases
 def test_routes_and_actions_are_inverse(name: str, nodes: int, seed: int, lattice: bool) -> None:
     """Actions turned into routes and back drive the same routes at the same cost."""
     env = problem(name)
-    instance = draw(env, 1, nodes, seed, lattice)
-    actions, _ = rollout(env, instance, ROLLOUTS, seed)
-    for r in range(ROLLOUTS):
-        routes = env.visits.routes(instance, actions[0, r].tolist())
-        again = env.visits.actions(instance, routes)
-        assert env.visits.routes(instance, again) == routes
-        cost = env.cost(instance, torch.tensor([[again]]))
-        torch.testing.assert_close(cost[0, 0], env.cost(instance, actions)[0, r])
+    routes_and_actions_are_inverse(env, draw(env, BATCH, nodes, seed, lattice), seed)
 
 
 def relabelled(instance: TensorDict, order: torch.Tensor) -> TensorDict:
@@ -122,7 +136,32 @@ def relabelled(instance: TensorDict, order: torch.Tensor) -> TensorDict:
             if symbol == "N":
                 value = value.index_select(dim, order)
         fields[name] = value
+    if "delivery" in fields:  # its values are nodes, too
+        fields["delivery"] = order.argsort()[fields["delivery"]]
     return TensorDict(fields, batch_size=instance.batch_size)
+
+
+def relabelling_customers_relabels_tours(env: RoutingEnv, instance: TensorDict, seed: int) -> None:
+    depots = env.visits.depots(instance)
+    shuffle = torch.randperm(
+        num_nodes(instance) - depots, generator=torch.Generator().manual_seed(seed)
+    )
+    order = torch.cat([torch.arange(depots), shuffle + depots])
+    new = order.argsort()  # new number of each old node
+    other = relabelled(instance, order)
+    here, there = env.features(other), env.features(instance)
+    torch.testing.assert_close(here.nodes, there.nodes[:, order])
+    torch.testing.assert_close(here.vehicles, there.vehicles)
+    actions, states = rollout(env, instance, ROLLOUTS, seed)
+    torch.testing.assert_close(env.cost(other, new[actions]), env.cost(instance, actions))
+    state = env.reset(other, ROLLOUTS)
+    for step, before in enumerate(states):
+        assert torch.equal(env.mask(state), env.mask(before)[..., order])
+        now, then = env.context(state), env.context(before)
+        torch.testing.assert_close(now.scalars, then.scalars)
+        if now.dynamic is not None and then.dynamic is not None:
+            torch.testing.assert_close(now.dynamic, then.dynamic[..., order, :])
+        state = env.step(state, new[actions[..., step]])
 
 
 @every_problem
@@ -133,34 +172,12 @@ def test_relabelling_customers_relabels_tours(
 ) -> None:
     """With the customers renamed, masks, contexts, features and costs are the same, renamed."""
     env = problem(name)
-    instance = draw(env, BATCH, nodes, seed, lattice)
-    depots = env.visits.num_depots
-    shuffle = torch.randperm(nodes - depots, generator=torch.Generator().manual_seed(seed))
-    order = torch.cat([torch.arange(depots), shuffle + depots])
-    new = order.argsort()  # new number of each old node
-    other = relabelled(instance, order)
-    torch.testing.assert_close(env.features(other).nodes, env.features(instance).nodes[:, order])
-    actions, states = rollout(env, instance, ROLLOUTS, seed)
-    torch.testing.assert_close(env.cost(other, new[actions]), env.cost(instance, actions))
-    state = env.reset(other, ROLLOUTS)
-    for step, before in enumerate(states):
-        assert torch.equal(env.mask(state), env.mask(before)[..., order])
-        here, there = env.context(state), env.context(before)
-        torch.testing.assert_close(here.scalars, there.scalars)
-        if here.dynamic is not None and there.dynamic is not None:
-            torch.testing.assert_close(here.dynamic, there.dynamic[..., order, :])
-        state = env.step(state, new[actions[..., step]])
+    relabelling_customers_relabels_tours(env, draw(env, BATCH, nodes, seed, lattice), seed)
 
 
-@every_problem
-@some
-@random_cases
-def test_batch_of_one_equals_its_row(name: str, nodes: int, seed: int, lattice: bool) -> None:
-    """An instance alone and a rollout alone fare exactly as in a larger batch."""
-    env = problem(name)
-    instance = draw(env, BATCH, nodes, seed, lattice)
+def batch_of_one_equals_its_row(env: RoutingEnv, instance: TensorDict, seed: int) -> None:
     actions, states = rollout(env, instance, ROLLOUTS, seed)
-    b, r = seed % BATCH, seed % ROLLOUTS
+    b, r = seed % len(instance), seed % ROLLOUTS
     one = instance[b : b + 1]
     assert torch.equal(env.features(one).nodes, env.features(instance).nodes[b : b + 1])
     state = env.reset(one)
@@ -179,19 +196,27 @@ def test_batch_of_one_equals_its_row(name: str, nodes: int, seed: int, lattice: 
 @every_problem
 @some
 @random_cases
-def test_feature_sizes_are_as_stated(name: str, nodes: int, seed: int, lattice: bool) -> None:
-    """Features and context have the sizes of ``spec``, are finite, and coordinates lie in the unit
-    square."""
+def test_batch_of_one_equals_its_row(name: str, nodes: int, seed: int, lattice: bool) -> None:
+    """An instance alone and a rollout alone fare exactly as in a larger batch."""
     env = problem(name)
-    instance = draw(env, BATCH, nodes, seed, lattice)
+    batch_of_one_equals_its_row(env, draw(env, BATCH, nodes, seed, lattice), seed)
+
+
+def feature_sizes_are_as_stated(env: RoutingEnv, instance: TensorDict, seed: int) -> None:
+    batch, nodes = len(instance), num_nodes(instance)
     features, context = env.features(instance), env.context(env.reset(instance, ROLLOUTS))
-    assert features.nodes.shape == (BATCH, nodes, env.spec.node_dim)
-    assert context.scalars.shape == (BATCH, ROLLOUTS, env.spec.context_dim)
-    assert context.nodes.shape == (BATCH, ROLLOUTS, env.spec.context_nodes)
-    assert context.mask.shape == (BATCH, ROLLOUTS, nodes)
+    assert features.nodes.shape == (batch, nodes, env.spec.node_dim)
+    assert features.num_depots == env.visits.depots(instance) >= env.spec.num_depots
+    assert (features.vehicles is None) == (env.spec.vehicle_dim == 0)
+    if features.vehicles is not None:
+        assert features.vehicles.shape == (batch, features.num_depots, env.spec.vehicle_dim)
+        assert features.vehicles.isfinite().all()
+    assert context.scalars.shape == (batch, ROLLOUTS, env.spec.context_dim)
+    assert context.nodes.shape == (batch, ROLLOUTS, env.spec.context_nodes)
+    assert context.mask.shape == (batch, ROLLOUTS, nodes)
     assert (context.dynamic is None) == (env.spec.dynamic_dim == 0)
     if context.dynamic is not None:
-        assert context.dynamic.shape == (BATCH, ROLLOUTS, nodes, env.spec.dynamic_dim)
+        assert context.dynamic.shape == (batch, ROLLOUTS, nodes, env.spec.dynamic_dim)
     assert features.nodes.isfinite().all() and context.scalars.isfinite().all()
     assert features.coords is not None
     assert features.coords.min() >= 0 and features.coords.max() <= 1
@@ -200,18 +225,48 @@ def test_feature_sizes_are_as_stated(name: str, nodes: int, seed: int, lattice: 
 @every_problem
 @some
 @random_cases
-def test_starts_are_feasible_and_distinct(name: str, nodes: int, seed: int, lattice: bool) -> None:
-    """Multi-start begins at allowed customers, at different ones while there are enough."""
+def test_feature_sizes_are_as_stated(name: str, nodes: int, seed: int, lattice: bool) -> None:
+    """Features and context have the sizes of ``spec``, are finite, and coordinates lie in the unit
+    square."""
     env = problem(name)
-    instance = draw(env, BATCH, nodes, seed, lattice)
+    feature_sizes_are_as_stated(env, draw(env, BATCH, nodes, seed, lattice), seed)
+
+
+def starts_are_feasible_and_distinct(env: RoutingEnv, instance: TensorDict, seed: int) -> None:
+    nodes, depots = num_nodes(instance), env.visits.depots(instance)
     mask = env.mask(env.reset(instance))[:, 0]
     for count in (1, nodes // 2, nodes, 2 * nodes):
         starts = env.starts(instance, count)
-        assert starts.shape == (BATCH, count)
+        assert starts.shape == (len(instance), count)
         assert bool(mask.gather(1, starts).all())
-        for b in range(BATCH):
-            customers = int(mask[b, env.visits.num_depots :].sum())
-            assert len(set(starts[b].tolist())) == min(count, max(customers, 1))
+        for b in range(len(instance)):
+            # With several depot nodes, the first move chooses one of them.
+            first = mask[b] if depots > 1 else mask[b, depots:]
+            assert len(set(starts[b].tolist())) == min(count, max(int(first.sum()), 1))
+
+
+@every_problem
+@some
+@random_cases
+def test_starts_are_feasible_and_distinct(name: str, nodes: int, seed: int, lattice: bool) -> None:
+    """Multi-start begins at allowed customers, at different ones while there are enough."""
+    env = problem(name)
+    starts_are_feasible_and_distinct(env, draw(env, BATCH, nodes, seed, lattice), seed)
+
+
+def select_takes_whole_rollouts(env: RoutingEnv, instance: TensorDict, seed: int) -> None:
+    actions, states = rollout(env, instance, ROLLOUTS, seed)
+    if not states:
+        return
+    step = seed % len(states)
+    rng = torch.Generator().manual_seed(seed)
+    index = torch.randint(ROLLOUTS, (len(instance), 6), generator=rng)
+    state = states[step].select(index)
+    for t in range(step, len(states)):
+        wide = index.unsqueeze(-1).expand(-1, -1, num_nodes(instance))
+        assert torch.equal(env.mask(state), env.mask(states[t]).gather(1, wide))
+        state = env.step(state, actions[..., t].gather(1, index))
+    assert bool(env.done(state).all())
 
 
 @every_problem
@@ -220,15 +275,53 @@ def test_starts_are_feasible_and_distinct(name: str, nodes: int, seed: int, latt
 def test_select_takes_whole_rollouts(name: str, nodes: int, seed: int, lattice: bool) -> None:
     """A selected rollout goes on exactly as the one it was taken from, also when taken twice."""
     env = problem(name)
-    instance = draw(env, BATCH, nodes, seed, lattice)
-    actions, states = rollout(env, instance, ROLLOUTS, seed)
-    if not states:
-        return
-    step = seed % len(states)
-    index = torch.randint(ROLLOUTS, (BATCH, 6), generator=torch.Generator().manual_seed(seed))
-    state = states[step].select(index)
-    for t in range(step, len(states)):
-        wide = index.unsqueeze(-1).expand(-1, -1, nodes)
-        assert torch.equal(env.mask(state), env.mask(states[t]).gather(1, wide))
-        state = env.step(state, actions[..., t].gather(1, index))
-    assert bool(env.done(state).all())
+    select_takes_whole_rollouts(env, draw(env, BATCH, nodes, seed, lattice), seed)
+
+
+INVARIANTS = (
+    costs_agree,
+    routes_and_actions_are_inverse,
+    relabelling_customers_relabels_tours,
+    batch_of_one_equals_its_row,
+    feature_sizes_are_as_stated,
+    starts_are_feasible_and_distinct,
+    select_takes_whole_rollouts,
+)
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in FEW])
+@settings(max_examples=2)
+@given(nodes=st.integers(5, 12), seed=st.integers(0, 2**31), lattice=st.booleans())
+def test_variants(name: str, nodes: int, seed: int, lattice: bool) -> None:
+    """All of this holds for the variants as well."""
+    env = problem(name)
+    for invariant in INVARIANTS:
+        invariant(env, draw(env, BATCH, nodes, seed, lattice), seed)
+
+
+def generated(name: str, size: int, batch: int, rollouts: int, seed: int) -> int:
+    """How many random rollouts on instances of the problem's own generator are flawless."""
+    env = problem(name)
+    instance = PROBLEMS[name].generator(size)(batch, torch.Generator().manual_seed(seed))
+    actions, _ = rollout(env, instance, rollouts, seed)
+    flawless = 0
+    for b in range(batch):
+        one = instance[b : b + 1]
+        assert env.impossible(one) == []
+        for r in range(rollouts):
+            flawless += env.check(one, env.visits.routes(one, actions[b, r].tolist())) == []
+    return flawless
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_generated_instances_have_feasible_rollouts(name: str) -> None:
+    """Generators draw possible instances, on which all that the mask allows is feasible."""
+    assert generated(name, 10, 20, 15, 0) == 300
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_ten_thousand_rollouts_are_feasible(name: str) -> None:
+    """The same for 10,000 rollouts of each problem, on 400 instances of four sizes."""
+    sizes = (5, 13, 20, 50)
+    assert sum(generated(name, size, 100, 25, size) for size in sizes) == 10_000

@@ -13,7 +13,8 @@ def test_absent_attributes_are_named(name: str) -> None:
     env = problem(name)
     instance = PROBLEMS[name].generator(5)(1, torch.Generator().manual_seed(0))
     env.require(instance)
-    spare = {"tsp": {"locs"}, "spctsp": {"locs"}}.get(name, {"locs", "stochastic_prize"})
-    for attribute in set(instance.keys()) - spare:
-        with pytest.raises(InputError, match=f"instance: {attribute} is absent, expected for"):
-            env.impossible(instance.exclude(attribute))
+    for part in (*env.constraints, env.objective):
+        for attribute in part.reads:
+            rule = f"instance: {attribute} is absent, expected for the rule"
+            with pytest.raises(InputError, match=rule):
+                env.impossible(instance.exclude(attribute))

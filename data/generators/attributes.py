@@ -1,0 +1,202 @@
+"""
+What makes a variant of vehicle routing, one attribute at a time: samplers to compose.
+
+The recipes for backhauls, open routes, limits and time windows are those of RouteFinder (Berto et
+al. 2025, appendix B), which go back to Liu et al. (2024) and Zhou et al. (2024). Coordinates are in
+the unit square.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.data.errors import InputError
+from nco.data.generators.base import integers, uniform
+from nco.data.generators.uniform import MAX_DEMAND, default_capacity
+from nco.data.instance import num_depots, num_nodes
+from nco.data.metric import pairwise
+from nco.data.neutral import neutral
+
+Fields = dict[str, Tensor]
+
+
+class Attribute(ABC):
+    """Draws attributes of instances that have coordinates, and perhaps others, already."""
+
+    @abstractmethod
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        """What to add to the instances ``[B]``, or to replace there."""
+
+
+class Sometimes(Attribute):
+    """
+    An attribute that only some of the instances have; the others keep what they had.
+
+    Parameters
+    ----------
+    attribute
+        The attribute, or several that come together.
+    probability
+        Of an instance to have it.
+
+    Raises
+    ------
+    InputError
+        The probability is none.
+    """
+
+    def __init__(self, attribute: Attribute, probability: float = 0.5):
+        if not 0 <= probability <= 1:
+            raise InputError(f"probability: {probability}, expected a number from 0 to 1")
+        self.attribute, self.probability = attribute, probability
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        has = uniform(0, 1, (len(instance),), rng) < self.probability
+        fields = {}
+        for name, value in self.attribute(instance, rng).items():
+            old = instance[name] if name in instance.keys() else neutral(name, instance)
+            fields[name] = torch.where(has.view(-1, *(1,) * (value.ndim - 1)), value, old)
+        return fields
+
+
+class Demands(Attribute):
+    """
+    Demands uniform in 1..9 and one capacity, `default_capacity` if none is given.
+
+    Raises
+    ------
+    InputError
+        The capacity is smaller than the largest demand.
+    """
+
+    def __init__(self, capacity: int | None = None):
+        if capacity is not None and capacity < MAX_DEMAND:
+            raise InputError(f"capacity: {capacity}, expected at least {MAX_DEMAND}")
+        self.capacity = capacity
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        depots, nodes = num_depots(instance), num_nodes(instance)
+        demand = integers(1, MAX_DEMAND, (len(instance), nodes), rng)
+        demand[:, :depots] = 0
+        capacity = self.capacity or default_capacity(nodes - depots)
+        return {"demand": demand, "capacity": demand.new_full((len(instance),), capacity)}
+
+
+class Backhauls(Attribute):
+    """
+    A share of the demands are pickups instead of deliveries.
+
+    Parameters
+    ----------
+    mixed
+        Whether the two may be mixed on a route; else deliveries come first.
+    share
+        Probability of a customer to have a pickup.
+    """
+
+    def __init__(self, mixed: bool = False, share: float = 0.2):
+        if not 0 <= share <= 1:
+            raise InputError(f"share: {share}, expected a number from 0 to 1")
+        self.mixed, self.share = mixed, share
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        demand = instance["demand"]
+        pickup = uniform(0, 1, tuple(demand.shape), rng) < self.share
+        first = demand.new_full((len(instance),), int(not self.mixed))
+        return {
+            "demand": torch.where(pickup, 0, demand),
+            "backhaul": torch.where(pickup, demand, 0),
+            "linehaul_first": first,
+        }
+
+
+class Pickups(Attribute):
+    """
+    Every customer has a pickup besides its demand, between half and three halves of it.
+
+    Dethloff (2001), section 5. At most the capacity, and at least 1.
+    """
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        demand = instance["demand"]
+        pickup = (demand * uniform(0.5, 1.5, tuple(demand.shape), rng)).round().long()
+        pickup = pickup.clamp_min(1).minimum(instance["capacity"].unsqueeze(-1))
+        pickup[:, : num_depots(instance)] = 0
+        return {"backhaul": pickup}
+
+
+class OpenEnds(Attribute):
+    """Routes end at their last customer."""
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        return {"open_route": torch.ones(len(instance), dtype=torch.long, device=rng.device)}
+
+
+class LengthLimits(Attribute):
+    """
+    A limit of the length of routes, with which every customer can be reached from some depot.
+
+    Uniform between there and back to the farthest customer (of the depot for which that is
+    nearest) and ``longest``, the length of two diagonals of the unit square by default.
+    """
+
+    def __init__(self, longest: float = 2.8):
+        if not longest > 0:
+            raise InputError(f"longest: {longest}, expected a positive number")
+        self.longest = longest
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        depots = num_depots(instance)
+        farthest = pairwise(instance)[:, :depots, depots:].amax(-1).amin(-1)
+        low = 2 * farthest + 1e-6  # never shorter than the way by a rounding error
+        high = low.clamp_min(self.longest)
+        return {"distance_limit": low + (high - low) * uniform(0, 1, (len(instance),), rng)}
+
+
+class Windows(Attribute):
+    """
+    Service times and narrow windows, each of which can be kept from any depot (Liu et al. 2024).
+
+    With d the distance from the farthest depot, service time s and length w, a window begins
+    uniformly between d and the horizon - s - w - d.
+
+    Parameters
+    ----------
+    horizon
+        When the depots close.
+    service, length
+        Ranges of the service times and of the lengths of the windows.
+
+    Raises
+    ------
+    InputError
+        A range is empty, or the horizon too short to reach the corners of the unit square.
+    """
+
+    def __init__(
+        self,
+        horizon: float = 4.6,
+        service: tuple[float, float] = (0.15, 0.18),
+        length: tuple[float, float] = (0.18, 0.2),
+    ):
+        for name, (low, high) in (("service", service), ("length", length)):
+            if not 0 <= low <= high:
+                raise InputError(f"{name}: {(low, high)}, expected an ascending range")
+        if not horizon >= 2.83 + service[1] + length[1]:
+            raise InputError(f"horizon: {horizon}, expected at least two diagonals and a service")
+        self.horizon, self.service, self.length = horizon, service, length
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        depots, shape = num_depots(instance), (len(instance), num_nodes(instance))
+        service = uniform(*self.service, shape, rng)
+        length = uniform(*self.length, shape, rng)
+        way = pairwise(instance)[:, :depots].amax(1)
+        latest = self.horizon - service - length - way
+        begin = way + (latest - way) * uniform(0, 1, shape, rng)
+        # A millionth of slack: rounding errors never put a window out of reach.
+        windows = torch.stack([begin + 1e-6, begin + length - 1e-6], -1)
+        windows[:, :depots] = torch.tensor([0, self.horizon], device=rng.device)
+        service[:, :depots] = 0
+        return {"time_windows": windows, "service_time": service}

@@ -1,0 +1,96 @@
+"""The time that a route takes is bounded."""
+
+from collections.abc import Sequence
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.envs.base import State
+from nco.envs.constraints.clock import Clock
+from nco.envs.features import limits, time_unit
+from nco.envs.plain import Plain, whole
+from nco.envs.resource import Amounts, Move
+from nco.envs.routes import Route, Violation
+from nco.envs.schedule import schedule
+from nco.envs.travel import in_steps, per_vehicle, time_kind
+
+
+class DurationLimit(Clock):
+    """
+    A route takes at most so long, from leaving the depot to the return (CMT6, MDVRPTW).
+
+    Travel, services and the waiting that no later departure avoids. Instance: ``duration_limit
+    [B]`` or per vehicle ``[B, V]``, and what `Clock` reads: whether windows are kept is the affair
+    of `TimeWindows`. An open route is over when its last customer is served.
+
+    Features: the limit, and the time left in the decoder, in the unit of the policy's coordinates;
+    0 where there is no limit.
+
+    Parameters
+    ----------
+    release
+        See `TimeWindows`.
+    """
+
+    flexible = True
+    vehicle_dim = 1
+    context_dim = 1
+
+    def __init__(self, release: bool = False):
+        self.release = release
+        self.reads = ("duration_limit", *(("release_time",) if release else ()))
+
+    def bounds(self, instance: TensorDict) -> dict[str, Tensor]:
+        limit = in_steps(instance, time_kind(instance), instance["duration_limit"])
+        return {**super().bounds(instance), "duration limit": limit}
+
+    def extend(self, state: State, amounts: Amounts, move: Move) -> tuple[Amounts, Tensor]:
+        after, fits = super().extend(state, amounts, move)
+        time, busy, latest = after
+        return after, fits & (torch.maximum(time - latest, busy) <= self._limit(state))
+
+    def home(self, state: State, amounts: Amounts, move: Move) -> Tensor:
+        time, busy, latest = amounts
+        travel = self._travel(state, move)
+        time, busy = time + travel, busy + travel
+        if "close" in state.tables:
+            latest = torch.minimum(latest, move.at(state.tables["close"]) - busy)
+        return torch.maximum(time - latest, busy) <= self._limit(state)
+
+    def _limit(self, state: State) -> Tensor:
+        return per_vehicle(state.tables["duration limit"], state.first).unsqueeze(-1)
+
+    def vehicle_features(self, instance: TensorDict) -> Tensor:
+        return limits(instance, "duration_limit", time_unit(instance))
+
+    def context(self, state: State) -> Tensor:
+        time, busy, latest = (state.parts[name] for name in ("time", "busy", "latest"))
+        left = self._limit(state).squeeze(-1) - torch.maximum(time - latest, busy)
+        return (left / state.tables["time unit"]).nan_to_num(posinf=0).unsqueeze(-1).float()
+
+    def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+        plain, found = Plain(instance), []
+        for k, route in plain.known(routes):
+            if (message := _too_long(plain, route, self.release)) is not None:
+                found.append(Violation("duration limit", message, route=k))
+        return found
+
+    def impossible(self, instance: TensorDict) -> list[Violation]:
+        plain, found = Plain(instance), []
+        for node in plain.customers:
+            ways = [plain.alone(node, v) for v in range(plain.depots)]
+            messages = [_too_long(plain, way, self.release) for way in ways]
+            if None not in messages:
+                message = f"there and back: {messages[0]}"
+                found.append(Violation("duration limit", message, node=node))
+        return found
+
+
+def _too_long(plain: Plain, route: Route, release: bool) -> str | None:
+    """What is wrong with the duration of a route, if anything is."""
+    duration = schedule(plain, route, release).duration
+    limit = plain.of_vehicle("duration_limit", route.vehicle)
+    if duration > whole(limit * plain.time_steps):
+        return f"duration {duration / plain.time_steps:.10g}, limit {limit:.10g}"
+    return None

@@ -1,0 +1,128 @@
+"""What a vehicle carries is bounded at every moment of a route, deliveries and pickups together."""
+
+from collections.abc import Sequence
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.envs.base import Constraint, State
+from nco.envs.constraints.capacity import largest_capacity
+from nco.envs.plain import Plain
+from nco.envs.routes import Route, Violation
+from nco.envs.travel import at_depot, of_vehicle
+
+
+class MaximumLoad(Constraint):
+    """
+    The load of a vehicle never exceeds its capacity (VRPB, VRPMB, VRPSPD, PDP).
+
+    What is delivered from the depot is aboard from the start to its customer; what is picked up for
+    the depot, from its customer to the end; a shipment between its two nodes. A customer that gets
+    and gives (VRPSPD) is served in this order.
+
+    Instance: ``demand [B, N]``, ``backhaul [B, N]``, ``capacity [B]`` or ``[B, V]``; with shipments
+    ``delivery [B, N]`` and ``shipment [B, N]``; integers, compared exactly. State: ``peak [B, R]``,
+    the largest load so far on the route, and ``aboard [B, R]``, all that is aboard but for what is
+    still to be delivered from the depot. One more delivery raises every load before it, and so the
+    peak; a pickup raises what is aboard now, and the peak if that is more.
+
+    Features: demand, backhaul and shipment over capacity of each node; the room above peak and
+    above what is aboard in the decoder.
+
+    Parameters
+    ----------
+    shipments
+        Whether there are pairs of pickup and delivery.
+    """
+
+    context_dim = 2
+
+    def __init__(self, shipments: bool = False):
+        self.shipments = shipments
+        pairs = ("delivery", "shipment") if shipments else ("demand", "backhaul")
+        self.reads = ("capacity", *pairs)
+        self.node_dim = 2 + shipments
+
+    def tables(self, instance: TensorDict) -> dict[str, Tensor]:
+        gained = _amount(instance, "backhaul")
+        if self.shipments:
+            gained = gained + net_shipments(instance)
+        return {"delivered": _amount(instance, "demand"), "gained": gained}
+
+    def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
+        zero = instance["capacity"].new_zeros(instance.batch_size[0], rollouts)
+        return {"peak": zero, "aboard": zero}
+
+    def feasible(self, state: State) -> Tensor:
+        capacity = of_vehicle(state, "capacity")
+        above = (capacity - state.parts["peak"]).unsqueeze(-1)
+        room = (capacity - state.parts["aboard"]).unsqueeze(-1)
+        delivered, gained = state.tables["delivered"], state.tables["gained"]
+        return (delivered.unsqueeze(1) <= above) & (gained.unsqueeze(1) <= room)
+
+    def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
+        peak = state.parts["peak"] + state.tables["delivered"].gather(1, action)
+        aboard = state.parts["aboard"] + state.tables["gained"].gather(1, action)
+        ends = at_depot(state, action)
+        return {
+            "peak": torch.where(ends, 0, torch.maximum(peak, aboard)),
+            "aboard": torch.where(ends, 0, aboard),
+        }
+
+    def node_features(self, instance: TensorDict) -> Tensor:
+        columns = [_amount(instance, "demand"), _amount(instance, "backhaul")]
+        if self.shipments:
+            columns.append(net_shipments(instance))
+        return (torch.stack(columns, -1) / largest_capacity(instance).unsqueeze(-1)).float()
+
+    def context(self, state: State) -> Tensor:
+        capacity = of_vehicle(state, "capacity")
+        used = torch.stack([state.parts["peak"], state.parts["aboard"]], -1)
+        return (1 - used / capacity.unsqueeze(-1)).float()
+
+    def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+        plain, found = Plain(instance), []
+        demand, backhaul = plain.of_nodes("demand"), plain.of_nodes("backhaul")
+        change = [0.0] * plain.nodes
+        if self.shipments:
+            amounts = plain.of_nodes("shipment")
+            for node, target in enumerate(plain.of_nodes("delivery")):
+                if target:
+                    change[node] += amounts[node]
+                    change[int(target)] -= amounts[node]
+        for k, route in plain.known(routes):
+            load = highest = sum(demand[node] for node in route.visits)
+            for node in route.visits:
+                load += backhaul[node] + change[node] - demand[node]
+                highest = max(highest, load)
+            capacity = plain.of_vehicle("capacity", route.vehicle)
+            if highest > capacity:
+                message = f"load {highest}, capacity {capacity}"
+                found.append(Violation("capacity", message, route=k))
+        return found
+
+    def impossible(self, instance: TensorDict) -> list[Violation]:
+        plain, found = Plain(instance), []
+        capacity = max(plain.of_vehicle("capacity", v) for v in range(plain.depots))
+        names = ("demand", "backhaul", *(("shipment",) if self.shipments else ()))
+        for name in names:
+            for node, amount in enumerate(plain.of_nodes(name)):
+                if amount > capacity:
+                    message = f"{name} {amount} of node {node}, capacity {capacity}"
+                    found.append(Violation("capacity", message, node=node))
+        return found
+
+
+def net_shipments(instance: TensorDict) -> Tensor:
+    """What a visit adds to the shipments aboard, ``[B, N]``: negative where it delivers one."""
+    amount = instance["shipment"]
+    return amount - torch.zeros_like(amount).scatter_add(1, instance["delivery"], amount)
+
+
+def _amount(instance: TensorDict, name: str) -> Tensor:
+    """An amount of every node, 0 where it is absent, ``[B, N]``."""
+    if name in instance.keys():
+        return instance[name]
+    known = next(instance[n] for n in ("demand", "backhaul", "shipment") if n in instance.keys())
+    return torch.zeros_like(known)

@@ -1,0 +1,92 @@
+"""What was picked up may be delivered later on the same route."""
+
+from collections.abc import Sequence
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.envs.base import Constraint, State
+from nco.envs.constraints.capacity import largest_capacity
+from nco.envs.plain import Plain
+from nco.envs.routes import Route, Violation
+from nco.envs.travel import at_depot, of_vehicle
+
+
+class OneCommodity(Constraint):
+    """
+    One good is picked up and delivered; a vehicle leaves with any load (Hernandez-Perez 2004).
+
+    With the load at the start free, a route is possible if the largest and the smallest sum of what
+    was delivered so far (0 at the start included) differ by no more than the capacity. This is the
+    rule behind the published VRPB and VRPBLTW costs of Zhou et al. (2024), not that of a VRPB.
+
+    Instance: ``demand [B, N]``, ``backhaul [B, N]``, ``capacity [B]`` or ``[B, V]``, integers,
+    compared exactly. State: ``balance [B, R]``, what was delivered less what was picked up, and its
+    extremes ``most`` and ``least``.
+
+    Features: demand and backhaul over capacity of each node; in the decoder, how much more may be
+    delivered and picked up.
+    """
+
+    reads = ("demand", "backhaul", "capacity")
+    node_dim = 2
+    context_dim = 2
+
+    def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
+        zero = instance["demand"].new_zeros(instance.batch_size[0], rollouts)
+        return {"balance": zero, "most": zero, "least": zero}
+
+    def feasible(self, state: State) -> Tensor:
+        deliver, collect = self._room(state)
+        net = (state.instance["demand"] - state.instance["backhaul"]).unsqueeze(1)
+        return (net <= deliver.unsqueeze(-1)) & (-net <= collect.unsqueeze(-1))
+
+    def _room(self, state: State) -> tuple[Tensor, Tensor]:
+        """How much may be delivered next at most, and picked up, each ``[B, R]``."""
+        capacity, balance = of_vehicle(state, "capacity"), state.parts["balance"]
+        highest = state.parts["least"] + capacity
+        lowest = state.parts["most"] - capacity
+        return highest - balance, balance - lowest
+
+    def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
+        net = state.instance["demand"].gather(1, action)
+        balance = state.parts["balance"] + net - state.instance["backhaul"].gather(1, action)
+        after = {
+            "balance": balance,
+            "most": torch.maximum(state.parts["most"], balance),
+            "least": torch.minimum(state.parts["least"], balance),
+        }
+        ends = at_depot(state, action)
+        return {name: torch.where(ends, 0, value) for name, value in after.items()}
+
+    def node_features(self, instance: TensorDict) -> Tensor:
+        amounts = torch.stack([instance["demand"], instance["backhaul"]], -1)
+        return (amounts / largest_capacity(instance).unsqueeze(-1)).float()
+
+    def context(self, state: State) -> Tensor:
+        room = torch.stack(self._room(state), -1)
+        return (room / of_vehicle(state, "capacity").unsqueeze(-1)).float()
+
+    def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+        plain, found = Plain(instance), []
+        demand, backhaul = plain.of_nodes("demand"), plain.of_nodes("backhaul")
+        for k, route in plain.known(routes):
+            sums = [0.0]
+            for node in route.visits:
+                sums.append(sums[-1] + demand[node] - backhaul[node])
+            span, capacity = max(sums) - min(sums), plain.of_vehicle("capacity", route.vehicle)
+            if span > capacity:
+                message = f"load {span}, capacity {capacity}"
+                found.append(Violation("capacity", message, route=k))
+        return found
+
+    def impossible(self, instance: TensorDict) -> list[Violation]:
+        plain, found = Plain(instance), []
+        capacity = max(plain.of_vehicle("capacity", v) for v in range(plain.depots))
+        amounts = zip(plain.of_nodes("demand"), plain.of_nodes("backhaul"), strict=True)
+        for node, (demand, backhaul) in enumerate(amounts):
+            if abs(demand - backhaul) > capacity:
+                message = f"load {abs(demand - backhaul)} of node {node}, capacity {capacity}"
+                found.append(Violation("capacity", message, node=node))
+        return found
