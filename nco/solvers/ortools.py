@@ -191,5 +191,5 @@ def _routes(model: Model, found: pywrapcp.Assignment) -> list[Route]:
         index, visits = model.routing.Start(vehicle), []
         while not model.routing.IsEnd(index := found.Value(model.routing.NextVar(index))):
             visits.append(model.manager.IndexToNode(index))
-        routes.append(Route(tuple(visits), start, end))
+        routes.append(Route(tuple(visits), start, end, start))
     return routes

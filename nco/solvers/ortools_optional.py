@@ -8,7 +8,8 @@ import numpy as np
 from nco.data.errors import InputError
 from nco.envs.constraints import DistanceLimit, MinimumPrize
 from nco.envs.objectives import Penalty, Prize
-from nco.solvers.scaling import Scaling, finest_scaling
+from nco.solvers.lengths import length_bounds
+from nco.solvers.scaling import Scaling, bounding_scaling, finest_scaling, steps
 
 if TYPE_CHECKING:
     from nco.solvers.ortools_rules import Draft, Model
@@ -21,24 +22,22 @@ def distance_limit(draft: "Draft", rule: DistanceLimit) -> None:
     """
     A dimension bounds the length of each route.
 
-    Exact for integer distances. Others are rounded up to 2^-40 of the longest, and the limit down
-    by what double precision may lose, so that what is found is never too long.
+    Exact for whole numbers of steps (`nco.solvers.scaling.steps`). Other lengths are rounded up,
+    and limits down, so that what is found is not too long: see `nco.solvers.lengths`.
     """
-    limit = float(draft.instance["distance_limit"][0])
-    if math.isinf(limit):
+    kinds, nodes = len(draft.shape.depots), len(draft.distance)
+    limit = draft.instance["distance_limit"][0].double().expand(kinds).cpu().numpy()
+    if np.isinf(limit).all():
         return
-    nodes, longest = len(draft.distance), float(draft.distance.max(initial=0))
-    if bool((draft.distance == np.rint(draft.distance)).all()):
-        legs, bound = draft.distance, limit
-    else:
-        factor = FINE / longest
-        legs, bound = np.ceil(draft.distance * factor), limit * factor * (1 - nodes * 2.0**-50)
-    units = legs.astype(np.int64).tolist()
-    bound = min(bound, 2.0 * nodes * float(legs.max(initial=0)))
+    scaling = bounding_scaling(draft.distance, limit, FINE, steps(draft.instance))
+    legs = scaling.at_least(draft.distance)
+    bounds = length_bounds(scaling, draft.distance, limit, draft.shape.depots)
+    bounds = np.minimum(bounds, nodes * int(legs.max(initial=0)))
 
     def add(model: "Model") -> None:
-        transit = model.routing.RegisterTransitMatrix(units)
-        model.routing.AddDimension(transit, 0, int(bound), True, "length")
+        transit = model.routing.RegisterTransitMatrix(legs.tolist())
+        each = [int(bounds[kind]) for kind, _ in draft.vehicles]
+        model.routing.AddDimensionWithVehicleCapacity(transit, 0, each, True, "length")
 
     draft.steps.append(add)
 

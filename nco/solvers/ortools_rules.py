@@ -17,10 +17,29 @@ from tensordict import TensorDict
 
 from nco.envs import RoutingEnv
 from nco.envs.base import Constraint, Objective
-from nco.envs.constraints import Capacity, DistanceLimit, MinimumPrize
+from nco.envs.constraints import (
+    Capacity,
+    DistanceLimit,
+    DurationLimit,
+    LinehaulFirst,
+    LinehaulOnEachRoute,
+    MaximumLoad,
+    MinimumPrize,
+    OneCommodity,
+    OpenRoutes,
+    TimeWindows,
+)
 from nco.envs.objectives import Distance, Penalty, Prize, Total
 from nco.solvers.base import find_row
+from nco.solvers.ortools_loads import (
+    linehaul_first,
+    linehaul_on_each_route,
+    load_dimension,
+    maximum_load,
+    one_commodity,
+)
 from nco.solvers.ortools_optional import distance_limit, minimum_prize, penalty, prize
+from nco.solvers.ortools_times import duration_limit, time_windows
 from nco.solvers.scaling import Scaling
 from nco.solvers.shapes import Shape
 
@@ -41,7 +60,7 @@ class Draft:
     scaling
         How costs become integers.
     vehicles
-        Start and end node of each vehicle.
+        Start and end node of each vehicle. The start says of what kind it is.
     used
         Vehicles that are needed at least, because a given start uses them.
     first_solution
@@ -98,19 +117,17 @@ class Model:
 
 def _capacity(draft: Draft, rule: Capacity) -> None:
     demand = draft.instance["demand"][0].tolist()
-    capacity = int(draft.instance["capacity"][0])
     alone = draft.env.constraints == (rule,) and len(draft.shape.depots) == 1
     if alone and not draft.shape.open and "distance" not in draft.instance.keys():
         # By the triangle inequality, no optimum needs two routes that fit into one vehicle, and
         # so fewer than 2 total / capacity routes. A hundred cost nothing, and forgive roundings.
-        bound = -(-2 * sum(demand) // max(1, capacity))
+        bound = -(-2 * sum(demand) // max(1, int(draft.instance["capacity"][0])))
         del draft.vehicles[max(100, bound, draft.used) :]
+    draft.steps.append(lambda model: load_dimension(model, "load", demand, True))
 
-    def add(model: Model) -> None:
-        load = model.routing.RegisterUnaryTransitVector(demand)
-        model.routing.AddDimension(load, 0, capacity, True, "load")
 
-    draft.steps.append(add)
+def _open_routes(draft: Draft, rule: OpenRoutes) -> None:
+    """The shape has no way back."""
 
 
 def _as_lists(matrix: NDArray[np.int64]) -> list[list[int]]:
@@ -138,7 +155,14 @@ def _total(draft: Draft, objective: Total) -> None:
 
 CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
     Capacity: _capacity,
+    MaximumLoad: maximum_load,
+    OneCommodity: one_commodity,
+    LinehaulFirst: linehaul_first,
+    LinehaulOnEachRoute: linehaul_on_each_route,
     DistanceLimit: distance_limit,
+    DurationLimit: duration_limit,
+    TimeWindows: time_windows,
+    OpenRoutes: _open_routes,
     MinimumPrize: minimum_prize,
 }
 

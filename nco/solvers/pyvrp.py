@@ -5,22 +5,24 @@ import time
 import warnings
 from importlib.metadata import version
 
+import numpy as np
 import pyvrp
+from pyvrp import Activity, ActivityType
 from pyvrp.exceptions import PenaltyBoundWarning
 from pyvrp.IteratedLocalSearch import (
     IteratedLocalSearch,
     IteratedLocalSearchCallbacks,
     IteratedLocalSearchParams,
 )
-from pyvrp.PenaltyManager import PenaltyParams
 from pyvrp.stop import StoppingCriterion
 from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
-from nco.solvers.pyvrp_rules import CONSTRAINTS, OBJECTIVES, Draft
-from nco.solvers.scaling import Scaling, choose_scaling
+from nco.solvers.pyvrp_costs import costs
+from nco.solvers.pyvrp_draft import Draft
+from nco.solvers.pyvrp_rules import CONSTRAINTS
 from nco.solvers.shapes import SHAPES
 
 
@@ -60,10 +62,8 @@ class PyVRP:
         draft = _draft(env, instance)
         refuse_hopeless(env, instance, time_limit)
         data = draft.build()
-        trace = _Trace(began, draft.scaling)
-        parameters = pyvrp.SolveParams(
-            ils=IteratedLocalSearchParams(callbacks=trace), penalty=_penalties(data)
-        )
+        trace = _Trace(began, draft)
+        parameters = pyvrp.SolveParams(ils=IteratedLocalSearchParams(callbacks=trace))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PenaltyBoundWarning)  # the judge tells
             result = pyvrp.solve(
@@ -99,9 +99,9 @@ class PyVRP:
 class _Trace(IteratedLocalSearchCallbacks):
     """Writes down every improvement."""
 
-    def __init__(self, began: float, scaling: Scaling):
+    def __init__(self, began: float, draft: Draft):
         self.began = began
-        self.scaling = scaling
+        self.draft = draft
         self.found: list[tuple[float, float]] = []
 
     def on_start(self, algorithm: IteratedLocalSearch) -> None:
@@ -111,7 +111,7 @@ class _Trace(IteratedLocalSearchCallbacks):
         if not best.is_feasible():
             return
         free = pyvrp.CostEvaluator([0] * len(best.excess_load()), 0, 0)
-        cost = self.scaling.cost(free.cost(best))
+        cost = self.draft.cost(free.cost(best))
         if not self.found or cost < self.found[-1][1]:
             self.found.append((time.perf_counter() - self.began, cost))
 
@@ -120,38 +120,25 @@ def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
     """What the rows of the tables make of the problem."""
     shape = find_row(SHAPES, env.visits, "pyvrp")(instance)
     rules = [(find_row(CONSTRAINTS, rule, "pyvrp"), rule) for rule in env.constraints]
-    objective = find_row(OBJECTIVES, env.objective, "pyvrp")
+    env.require(instance)
     distance = shape.distances(instance)
+    kinds = range(len(shape.depots))
     draft = Draft(
+        env=env,
         instance=instance,
         shape=shape,
+        costs=costs(instance, env.objective, shape),
         distance=distance,
-        scaling=choose_scaling(distance),
-        clients=[{"location": node} for node in shape.customers],
+        nodes={node: {} for node in shape.customers},
         depots=[{"location": node} for node in shape.depots],
         vehicle_types=[
-            {"num_available": shape.vehicles, "start_depot": k, "end_depot": k}
-            for k in range(len(shape.depots))
+            {"num_available": shape.vehicles, "start_depot": k, "end_depot": k} for k in kinds
         ],
+        forbidden=[np.zeros(distance.shape, dtype=bool) for _ in kinds],
     )
     for row, rule in rules:
         row(draft, rule)
-    objective(draft, env.objective)
     return draft
-
-
-def _penalties(data: pyvrp.ProblemData) -> PenaltyParams:
-    """
-    PyVRP's default penalties, raised in proportion where the distances are scaled up.
-
-    The default largest penalty of a unit of excess load is a hundred times the longest leg of a
-    benchmark instance (a thousand); against scaled distances it would let overloads pay.
-    """
-    loads = [load for client in data.clients() for load in client.delivery if load > 0]
-    mean_load = sum(loads) / len(loads) if loads else 1.0
-    longest = max(int(matrix.max()) for matrix in data.distance_matrices())
-    default = PenaltyParams().max_penalty
-    return PenaltyParams(max_penalty=default * max(1.0, longest / 1000 / mean_load))
 
 
 def _initial(
@@ -160,10 +147,13 @@ def _initial(
     """The start as PyVRP's solution; None where there is none."""
     if start is None or not start.feasible:
         return None
-    client = {node: index for index, node in enumerate(draft.shape.customers)}
-    depot = {node: index for index, node in enumerate(draft.shape.depots)}
+    stop = {node: Activity(ActivityType.CLIENT, k) for k, node in enumerate(draft.clients)}
+    for k, (pickup, (delivery, _)) in enumerate(draft.pairs.items()):
+        stop[pickup] = Activity(ActivityType.PICKUP, k)
+        stop[delivery] = Activity(ActivityType.DELIVERY, k)
+    kind = {node: k for k, node in enumerate(draft.shape.depots)}
     routes = [
-        pyvrp.Route(data, [client[node] for node in route.visits], depot[route.start or 0])
+        pyvrp.Route(data, [stop[node] for node in route.visits], kind[route.start or 0])
         for route in draft.shape.enter(start.routes)
     ]
     return pyvrp.Solution(data, routes)
@@ -171,9 +161,17 @@ def _initial(
 
 def _routes(draft: Draft, best: pyvrp.Solution) -> list[Route]:
     """What every vehicle drives; a single vehicle that stays at home included."""
+    pickups = list(draft.pairs)
+
+    def node(stop: Activity) -> int:
+        if stop.is_client():
+            return draft.clients[stop.idx]
+        pickup = pickups[stop.idx]
+        return pickup if stop.is_pickup() else draft.pairs[pickup][0]
+
     routes = []
     for route in best.routes():
-        visits = tuple(draft.shape.customers[stop.idx] for stop in route if stop.is_client())
-        start, end = draft.shape.depots[route.start_depot()], draft.shape.depots[route.end_depot()]
-        routes.append(Route(visits, start, end))
+        visits = tuple(node(stop) for stop in route if not stop.is_depot())
+        depot = draft.shape.depots[route.vehicle_type()]
+        routes.append(Route(visits, depot, depot, depot))
     return routes or [Route(())]

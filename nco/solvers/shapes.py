@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tensordict import TensorDict
 
-from nco.data.instance import num_nodes
+from nco.data.instance import num_depots, num_nodes
 from nco.envs import Route
 from nco.envs.base import Visits
+from nco.envs.fleet_routes import FleetRoutes
 from nco.envs.optional_tour import OptionalTour
 from nco.envs.routes import drop_empty
 from nco.envs.visits import DepotRoutes, Tour, is_open
@@ -24,11 +25,11 @@ class Shape:
     Parameters
     ----------
     depots
-        Nodes where vehicles start and end.
+        Nodes where vehicles start and end. Each stands for a kind of vehicle, too.
     customers
         Nodes to visit, in order.
     vehicles
-        Vehicles at each depot: as many as any solution can use.
+        Vehicles of each kind: as many as any solution can use, as far as visits are concerned.
     enter
         Turns routes of the environment into routes with depots, one for each vehicle used.
     leave
@@ -36,6 +37,8 @@ class Shape:
         environment.
     open
         Whether the way back to the depot is not driven: then it costs nothing.
+    optional
+        Whether customers may be left out.
     """
 
     depots: tuple[int, ...]
@@ -44,10 +47,14 @@ class Shape:
     enter: Callable[[Sequence[Route]], Sequence[Route]]
     leave: Callable[[Sequence[Route]], Sequence[Route]]
     open: bool = False
+    optional: bool = False
 
     def distances(self, instance: TensorDict) -> NDArray[np.float64]:
         """`nco.solvers.scaling.distances`, with nothing to drive where routes end on the way."""
-        matrix = distances(instance)
+        return self.without_return(distances(instance))
+
+    def without_return(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A matrix of legs, with nothing to drive to the depots if routes end on the way."""
         if self.open:
             matrix[:, list(self.depots)] = 0
         return matrix
@@ -68,13 +75,15 @@ def _close(routes: Sequence[Route]) -> Sequence[Route]:
     return [Route((0, *route.visits), start=None, end=None) for route in routes]
 
 
-def _depot_routes(instance: TensorDict) -> Shape:
-    """A vehicle for each customer is always enough: no route needs to be empty."""
-    customers = tuple(range(1, num_nodes(instance)))
-    vehicles = max(1, len(customers))
-    if is_open(instance):
-        return Shape((0,), customers, vehicles, _bring_home, _leave_out, open=True)
-    return Shape((0,), customers, vehicles, drop_empty, drop_empty)
+def _routes(instance: TensorDict, vehicles: int | None, optional: bool) -> Shape:
+    """Routes from depot nodes. A vehicle for each customer is enough: none has to be empty."""
+    depots, nodes = num_depots(instance), num_nodes(instance)
+    customers = tuple(range(depots, nodes))
+    if vehicles is None:
+        vehicles = max(1, len(customers))
+    stays = is_open(instance)
+    enter, leave = (_bring_home, _leave_out) if stays else (drop_empty, drop_empty)
+    return Shape(tuple(range(depots)), customers, vehicles, enter, leave, stays, optional)
 
 
 def _bring_home(routes: Sequence[Route]) -> Sequence[Route]:
@@ -85,13 +94,9 @@ def _leave_out(routes: Sequence[Route]) -> Sequence[Route]:
     return [replace(route, end=None) for route in drop_empty(routes)]
 
 
-def _optional_tour(instance: TensorDict) -> Shape:
-    """One vehicle, which may stay at home."""
-    return replace(_depot_routes(instance), vehicles=1)
-
-
 SHAPES: dict[type[Visits], Callable[[TensorDict], Shape]] = {
     Tour: _tour,
-    DepotRoutes: _depot_routes,
-    OptionalTour: _optional_tour,
+    DepotRoutes: lambda instance: _routes(instance, None, False),
+    FleetRoutes: lambda instance: _routes(instance, None, False),
+    OptionalTour: lambda instance: _routes(instance, 1, True),
 }

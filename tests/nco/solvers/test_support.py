@@ -12,6 +12,7 @@ from nco.data.instance import make_instance
 from nco.envs import PROBLEMS, Route, RoutingEnv, Violation, problem
 from nco.envs.base import Constraint, Objective, State, Visits
 from nco.envs.constraints import Capacity
+from nco.envs.variants import VARIANTS
 from nco.envs.visits import DepotRoutes, Tour
 from nco.solvers.base import Solver
 from nco.solvers.fast_tsp import FastTSP
@@ -62,15 +63,20 @@ def test_problems_are_solved_or_refused(name: str, problem_name: str) -> None:
         assert found.cost == pytest.approx(min(accepted(env, instance).values()), rel=1e-6)
 
 
-SUPPORTED = {"ortools": {"tsp", "cvrp"}, "pyvrp": {"tsp", "cvrp"}, "fast-tsp": {"tsp"}}
+SUPPORTED = {
+    "ortools": ["tsp", "cvrp", "op", "pctsp", *VARIANTS],
+    "pyvrp": ["tsp", "cvrp", "op", *VARIANTS],
+    "fast-tsp": ["tsp"],
+}
 
 
 @every_solver
 def test_the_least_that_each_solver_supports(name: str) -> None:
-    """The TSP is solved by all, the CVRP by those that know vehicles."""
+    """The TSP is solved by all, all variants of the CVRP by those that know vehicles."""
+    rng = torch.Generator().manual_seed(0)
     for problem_name in SUPPORTED[name]:
-        env = problem(problem_name)
-        assert CLASSICAL[name].solve(env, draw(env, 1, 5, seed=1)).feasible
+        instance = PROBLEMS[problem_name].generator(4)(1, rng)
+        assert CLASSICAL[name].solve(problem(problem_name), instance).feasible
 
 
 class Odd(Constraint):

@@ -1,0 +1,140 @@
+"""When things may happen, as the integers of a classical solver."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tensordict import TensorDict
+
+from nco.solvers.scaling import MOST, Scaling, bounding_scaling, steps
+from nco.solvers.shapes import Shape
+
+
+@dataclass(frozen=True)
+class Times:
+    """
+    Travel, services and windows of one instance.
+
+    Amounts of time are rounded up and windows inwards where they are no integers: who is in time
+    by these numbers is in time by the checker's.
+
+    Parameters
+    ----------
+    scaling
+        How times became integers.
+    travel
+        For each kind of vehicle ``[N, N]``; nothing to the depots where routes end on the way.
+    service, open, close, release
+        ``[N]``; ``close`` is at most `horizon`.
+    limit
+        ``[V]``, how long routes may take; at most `horizon`.
+    horizon
+        A moment after which nothing happens in a route driven as early as possible.
+    """
+
+    scaling: Scaling
+    travel: list[NDArray[np.int64]]
+    service: NDArray[np.int64]
+    open: NDArray[np.int64]
+    close: NDArray[np.int64]
+    release: NDArray[np.int64]
+    limit: NDArray[np.int64]
+    horizon: int
+
+
+def times(instance: TensorDict, shape: Shape, largest: int, release: bool) -> Times:
+    """
+    The times of an instance; attributes that it lacks say nothing.
+
+    Parameters
+    ----------
+    largest
+        Bound on the integers of single legs.
+    release
+        Whether routes wait for the release of what they carry.
+    """
+    kinds, depots = len(shape.depots), list(shape.depots)
+    source = instance
+    if "duration" in instance.keys():
+        source = TensorDict({"distance": instance["duration"]}, batch_size=[1])
+    legs = shape.distances(source)
+    nodes = len(legs)
+    service = _of(instance, "service_time", nodes, 0.0)
+    goods = _of(instance, "release_time" if release else "", nodes, 0.0)
+    limit = _of(instance, "duration_limit", kinds, np.inf)
+    speed = _of(instance, "speed", kinds, 1.0)
+    windows = np.stack([np.zeros(nodes), np.full(nodes, np.inf)], -1)
+    if "time_windows" in instance.keys():
+        windows = instance["time_windows"][0].double().cpu().numpy().copy()
+    if shape.open:
+        windows[depots, 1] = np.inf  # nobody returns
+    origin = min(0.0, float(windows[:, 0].min()))  # solvers begin at 0
+    windows -= origin
+    goods = np.maximum(goods - origin, 0)
+
+    by_speed = {value: legs / value if value != 1 else legs for value in np.unique(speed)}
+    hours = np.concatenate([service, goods, limit, windows.ravel()])
+    driven = np.concatenate(list(by_speed.values()))
+    scaling = bounding_scaling(driven, hours, largest, steps(source))
+    travel = {value: scaling.at_least(matrix) for value, matrix in by_speed.items()}
+    served, ready = scaling.at_least(service), scaling.at_least(windows[:, 0])
+    released, close = scaling.at_least(goods), scaling.at_most(windows[:, 1])
+    most = scaling.at_most(limit)
+    # A window shorter than a unit: what begins up to a unit later in truth also ends later.
+    short = ready > close
+    ready, served = np.where(short, close, ready), served + short
+    longest = np.max([matrix.max(axis=1) for matrix in travel.values()], axis=0)
+    horizon = int(max(ready.max(), released.max()) + longest.sum() + served.sum())
+    found = Times(
+        scaling=scaling,
+        travel=[travel[value] for value in speed],
+        service=served,
+        open=ready,
+        close=np.minimum(close, horizon),
+        release=released,
+        limit=np.minimum(most, horizon),
+        horizon=min(horizon, MOST),
+    )
+    if not scaling.exact:
+        for kind, depot in enumerate(depots):
+            matrix = by_speed[speed[kind]]
+            _allow_alone(found, kind, depot, matrix, windows, service, goods, limit[kind])
+    return found
+
+
+def _allow_alone(
+    found: Times,
+    kind: int,
+    depot: int,
+    legs: NDArray[np.float64],
+    windows: NDArray[np.float64],
+    service: NDArray[np.float64],
+    goods: NDArray[np.float64],
+    limit: float,
+) -> None:
+    """
+    Moves bounds by the units it takes to keep the routes with one customer that are possible.
+
+    Windows and limits of generated instances often are just enough for these.
+    """
+    out, back = legs[depot], legs[:, depot]
+    arrival = windows[depot, 0] + out
+    in_time = (arrival <= windows[:, 1]) & (goods <= windows[:, 1] - out)
+    end = np.maximum(np.maximum(arrival, windows[:, 0]) + service, goods + (out + service)) + back
+    home = in_time & (end <= windows[depot, 1])
+    short = home & (out + service + back <= limit)
+    there, again = found.travel[kind][depot], found.travel[kind][:, depot]
+    reached = np.maximum(found.open[depot], found.release) + there
+    found.close[:] = np.where(in_time, np.maximum(found.close, reached), found.close)
+    returned = np.maximum(reached, found.open) + found.service + again
+    found.close[depot] = max(found.close[depot], returned[home].max(initial=0))
+    busy = there + found.service + again
+    found.limit[kind] = max(found.limit[kind], busy[short].max(initial=0))
+
+
+def _of(instance: TensorDict, name: str, size: int, default: float) -> NDArray[np.float64]:
+    """An attribute as ``[size]``, whether it is given once or for each."""
+    if name not in instance.keys():
+        return np.full(size, default)
+    value: NDArray[np.float64] = instance[name][0].double().cpu().numpy()
+    return np.broadcast_to(value, (size,)).copy()
