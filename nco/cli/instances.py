@@ -10,6 +10,7 @@ from nco.data.dataset import COST, load_instances, read_costs, stored_problem
 from nco.data.errors import InputError
 from nco.data.seeding import seeded
 from nco.drawing import Distribution, make_generator
+from nco.envs import RoutingEnv
 from nco.envs.problems import PROBLEMS, problem
 from nco.papers import PAPERS
 from nco.released import Released, parts
@@ -87,8 +88,15 @@ def of_paper(
 
 def _problem_of(released: Released) -> str | None:
     """Name of the problem of a policy's composition."""
-    mine = parts(released.env)
-    return next((name for name, row in PROBLEMS.items() if parts(row.build()) == mine), None)
+    mine = _composition(released.env)
+    found = (name for name, row in PROBLEMS.items() if _composition(row.build()) == mine)
+    return next(found, None)
+
+
+def _composition(env: RoutingEnv) -> tuple[object, ...]:
+    """Parts and what they read: the PCTSP and the SPCTSP differ in the prize that is collected."""
+    rules = (*env.constraints, env.objective)
+    return (parts(env), *(rule.reads for rule in rules))
 
 
 def _own_costs(data: Path) -> Tensor | None:
