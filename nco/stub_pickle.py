@@ -37,7 +37,7 @@ class Stub(dict):  # a dict: pickle fills mappings and lists of unknown classes 
     def extend(self, items: Any) -> None:
         """Takes what a list subclass would be filled with."""
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from nco import stub_pickle
 from nco.data.errors import InputError
 from nco.policies import AttentionPolicy
+from nco.policies.encoder import AttentionEncoder
 from nco.released import build, save_policy
 
 # The names in args.json, to those of nco.envs.PROBLEMS.
@@ -94,7 +95,9 @@ def translate(state: Mapping[str, Tensor], policy: AttentionPolicy) -> dict[str,
     KeyError
         A parameter is missing.
     """
-    dim = policy.encoder.dim
+    encoder = policy.encoder
+    assert isinstance(encoder, AttentionEncoder)
+    dim = encoder.dim
     ours: dict[str, Tensor] = {}
 
     def copy(theirs: str, name: str, *parts: str) -> None:
@@ -102,9 +105,9 @@ def translate(state: Mapping[str, Tensor], policy: AttentionPolicy) -> dict[str,
             ours[f"{name}.{part}"] = state[f"{theirs}.{part}"]
 
     copy("init_embed", "encoder.embedding.customer", "weight", "bias")
-    if policy.encoder.embedding.depot is not None:
+    if encoder.embedding.depot is not None:
         copy("init_embed_depot", "encoder.embedding.depot", "weight", "bias")
-    for i in range(len(policy.encoder.layers)):
+    for i in range(len(encoder.layers)):
         theirs, name = f"embedder.layers.{i}", f"encoder.layers.{i}"
         maps = [state[f"{theirs}.0.module.W_{part}"] for part in ("query", "key", "val")]
         merged = [w.permute(0, 2, 1).reshape(dim, dim) for w in maps]
