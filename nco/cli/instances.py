@@ -10,7 +10,7 @@ from nco.data.dataset import COST, load_instances, read_costs, stored_problem
 from nco.data.errors import InputError
 from nco.data.seeding import seeded
 from nco.drawing import Distribution, make_generator
-from nco.envs import RoutingEnv
+from nco.envs import Constraint, Objective, RoutingEnv
 from nco.envs.problems import PROBLEMS, problem
 from nco.papers import PAPERS
 from nco.released import Released, parts
@@ -95,7 +95,7 @@ def _problem_of(released: Released) -> str | None:
 
 def _composition(env: RoutingEnv) -> tuple[object, ...]:
     """Parts and what they read: the PCTSP and the SPCTSP differ in the prize that is collected."""
-    rules = (*env.constraints, env.objective)
+    rules: tuple[Constraint | Objective, ...] = (*env.constraints, env.objective)
     return (parts(env), *(rule.reads for rule in rules))
 
 
