@@ -47,7 +47,7 @@ def member(value: Any, where: str, known: Collection[str] | None = None) -> dict
         It is none, or has a key that states a rule which is not understood.
     """
     if not isinstance(value, dict):
-        raise InputError(f"{where}: {shown(str(value))}, expected an object")
+        raise InputError(f"{where}: {shown(str(value))}, expected a JSON object")
     for key in value:
         if known is not None and key not in known:
             raise InputError(f"{where}: {shown(key)} is not supported, expected {', '.join(known)}")
