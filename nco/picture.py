@@ -10,7 +10,7 @@ from nco.data.errors import InputError
 # Tableau's ten without its grey; neighbours get different ones.
 COLOURS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2"]
 COLOURS += ["#b07aa1", "#d4a82a", "#9c755f", "#ff9da7", "#2f4b7c"]
-INK, FAINT = "#222222", "#767676"
+INK, FAINT, PALE = "#222222", "#767676", "#d0d0d0"
 HEAD = 0.68  # inches above the picture
 
 

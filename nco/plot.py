@@ -16,7 +16,7 @@ from nco.data.metric import Metric
 from nco.envs import Route, RoutingEnv
 from nco.envs.features import coordinates
 from nco.envs.objectives.distance import path
-from nco.picture import HEAD, INK, colours_in_a_ring, save, write_head
+from nco.picture import HEAD, INK, PALE, colours_in_a_ring, save, write_head
 
 Points = NDArray[np.float64]
 
@@ -33,7 +33,8 @@ def plot_routes(
     labels: Sequence[str] | None = None,
 ) -> None:
     """
-    Draws routes, each in a colour that its neighbours do not have; the depots are squares.
+    Draws routes, each in a colour that its neighbours do not have; the depots are squares,
+    customers that are left out pale.
 
     Latitudes and longitudes are drawn as a map, an instance without coordinates where
     multidimensional scaling of its distances puts it.
@@ -52,7 +53,7 @@ def plot_routes(
         Names of the nodes; drawn where there are at most 80.
     """
     points, aspect = _positions(instance)
-    depots = env.visits.num_depots
+    depots = len(points) - env.num_customers(instance)
     span = np.ptp(points, axis=0) * (1, aspect)
     side = 7.7  # inches
     height = side * float(np.clip(span[1] / max(span[0], 1e-12), 0.5, 1.2))
@@ -70,9 +71,12 @@ def plot_routes(
         x, y = points[visited].T
         sizes = size * _weights(instance)[visited]
         axes.scatter(x, y, s=sizes, color=colour, edgecolor="white", lw=0.3 * width, zorder=3)
+    left_out = sorted(set(range(depots, len(points))) - {n for r in routes for n in r.visits})
+    x, y = points[left_out].T
+    axes.scatter(x, y, s=size, color=PALE, lw=0, zorder=1)
     x, y = points[:depots].T
     axes.scatter(x, y, s=90, marker="s", color=INK, edgecolor="white", lw=1.2, zorder=4)
-    if labels and len(points) <= 80:
+    if labels and routes and len(points) <= 80:
         axes.autoscale_view()
         axes.apply_aspect()
         _write(axes, figure.dpi / 72, points, labels, routes)

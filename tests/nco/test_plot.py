@@ -15,11 +15,11 @@ from tensordict import TensorDict
 from nco.annotate import place
 from nco.data import make_instance
 from nco.data.errors import InputError
-from nco.data.generators import CVRPGenerator
+from nco.data.generators import CVRPGenerator, OPGenerator
 from nco.data.metric import Metric
 from nco.data.seeding import seeded
 from nco.envs import Route, problem
-from nco.picture import COLOURS, INK, colours_in_a_ring, save
+from nco.picture import COLOURS, INK, PALE, colours_in_a_ring, save
 from nco.plot import plot_routes
 from nco.traces import mean_gaps, plot_traces
 
@@ -61,6 +61,18 @@ def test_tours_matrices_and_maps_are_drawn(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.png"
         plot_routes(path, problem("tsp"), drawn, tour, labels=["Vienna", "Berlin", "Lisbon", "H"])
         assert share(path, COLOURS[0])[0] > 1e-3
+
+
+def test_customers_that_are_left_out_are_pale(tmp_path: Path) -> None:
+    """A tour that leaves customers out shows them, one without any customer shows them all."""
+    env, drawn = problem("op"), OPGenerator(8)(1, seeded(1))
+    found = []
+    for visits in ((1, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3), ()):
+        path = tmp_path / f"{len(visits)}.png"
+        routes = [Route(visits)] if visits else []
+        plot_routes(path, env, drawn, routes, labels=[f"n{k}" for k in range(9)])
+        found += share(path, PALE)
+    assert 0 == found[0] < found[1] < found[2]
 
 
 def test_north_is_up_and_east_is_right(tmp_path: Path) -> None:
