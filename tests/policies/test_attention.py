@@ -13,6 +13,7 @@ from nco.policies import AttentionPolicy, Trajectory
 from nco.policies.base import Policy
 from tests.envs.random_instances import draw, rollout
 from tests.envs.test_problems import relabelled
+from tests.every_problem import every_problem
 from tests.policies import naive
 from tests.policies.small import small_policy
 
@@ -22,7 +23,6 @@ COMBINATIONS = [
     dict(zip(FLAGS, values, strict=True)) for values in product((False, True), repeat=4)
 ]
 EXTREMES = [COMBINATIONS[0], COMBINATIONS[-1], {"neighbours": 2, "distance_bias": True}]
-every_problem = pytest.mark.parametrize("name", PROBLEMS)
 every_norm = pytest.mark.parametrize("norm", NORMS)
 BATCH, ROLLOUTS, NODES = 2, 3, 6
 
@@ -73,7 +73,7 @@ def test_one_pass_equals_steps_for_every_option(name: str, norm: str) -> None:
         assert_one_pass_equals_steps(env, small_policy(env, seed, norm=norm, **options), seed)
 
 
-@every_problem
+@pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("options", EXTREMES)
 def test_one_pass_equals_steps_for_every_problem(name: str, options: dict[str, bool]) -> None:
     """Likelihoods from one parallel pass equal those of a decoding loop on every problem."""

@@ -5,13 +5,13 @@ import torch
 from tensordict import TensorDict
 
 from nco.decoding import Beam, Greedy, rollout
-from nco.envs import PROBLEMS, RoutingEnv, State, problem
+from nco.envs import RoutingEnv, State, problem
 from nco.policies import Policy
 from tests.envs.random_instances import draw
+from tests.every_problem import every_problem
 from tests.nco.decoding.memory_policy import History
 from tests.policies.small import small_policy
 
-every_problem = pytest.mark.parametrize("name", PROBLEMS)
 Partial = tuple[float, tuple[int, ...], State, tuple[torch.Tensor, ...]]
 
 

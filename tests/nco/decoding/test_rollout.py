@@ -7,12 +7,12 @@ import torch
 
 from nco.decoding import Greedy, OutOfTime, Sampling, rollout
 from nco.decoding.rollout import CHECK_EVERY
-from nco.envs import PROBLEMS, problem
+from nco.envs import problem
 from tests.envs.random_instances import draw
+from tests.every_problem import every_problem
 from tests.nco.decoding.memory_policy import History
 from tests.policies.small import small_policy
 
-every_problem = pytest.mark.parametrize("name", PROBLEMS)
 BATCH, ROLLOUTS, NODES = 3, 4, 9
 
 

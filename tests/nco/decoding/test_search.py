@@ -20,11 +20,11 @@ from nco.decoding import (
     make_search,
     rollout,
 )
-from nco.envs import PROBLEMS, problem
+from nco.envs import problem
 from tests.envs.random_instances import draw
+from tests.every_problem import every_problem
 from tests.policies.small import small_policy
 
-every_problem = pytest.mark.parametrize("name", PROBLEMS)
 BATCH, NODES = 3, 9
 SEARCHES: list[Search] = [
     MultiStart(1),
