@@ -101,12 +101,12 @@ def test_time_limits_are_kept() -> None:
     instance = draw(env, 1, 60, 3)
     policy.solve(env, instance, 0.01)  # whatever is loaded or compiled only once
     greedy = float(rollout(env, policy.policy.policy, instance, Greedy()).cost)
-    for limit in (0.01, 0.5):
+    for limit in (0.01, 1.5):
         found = policy.solve(env, instance, limit)
         assert_sound(env, instance, found)
         assert found.cost <= greedy + 1e-5
         assert found.seconds < limit + 2
-    assert found.seconds > 0.4 and len(found.trace) > 1
+    assert found.seconds > 1.2 and len(found.trace) > 1
 
 
 def test_a_round_that_is_cut_off_is_dropped() -> None:
