@@ -17,15 +17,14 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.policies import Policy
-from nco.training.module import load_weights, policy_weights, read_checkpoint
+from nco.training.module import WEIGHTS, load_weights, policy_weights, read_checkpoint
 
-WEIGHTS, CARD = "model.safetensors", "policy.yaml"
+CARD = "policy.yaml"
 
 
 @dataclass(frozen=True)
@@ -128,19 +127,15 @@ def load_policy(source: str | Path) -> Released:
         path = _shelf() / str(source)
     if path.is_dir():
         card = _read_card(path / CARD)
-        try:
-            state = load_file(path / WEIGHTS)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path / WEIGHTS}: no readable weights ({error})") from None
     elif path.exists():
-        card, state = card_of_checkpoint(path), policy_weights(path)
+        card = card_of_checkpoint(path)
     else:
         raise InputError(
             f"policy {str(source)!r}: no such folder or checkpoint, and not among the shipped ones "
             f"({', '.join(shipped()) or 'none'})"
         )
     env, policy = build(card, path)
-    load_weights(policy, {name: value.float() for name, value in state.items()}, path)
+    load_weights(policy, policy_weights(path), path)
     return Released(str(source), policy.eval(), env, card)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from tensordict import TensorDict
 from torch import Tensor, nn
 
@@ -16,6 +18,8 @@ from nco.data.seeding import seeded
 from nco.decoding import Search, Single
 from nco.envs import RoutingEnv
 from nco.policies import Policy
+
+WEIGHTS = "model.safetensors"  # of a released policy
 
 
 class RoutingModule(L.LightningModule):
@@ -40,8 +44,8 @@ class RoutingModule(L.LightningModule):
     seed
         Seed of all sampling in this module.
     weights
-        Checkpoint whose policy this one starts from (fine-tuning; to continue a run with its
-        optimizer and schedule, give ``--ckpt_path`` to the command instead).
+        Checkpoint or released folder whose policy this one starts from (fine-tuning; to continue a
+        run with its optimizer and schedule, give ``--ckpt_path`` to the command instead).
     """
 
     def __init__(
@@ -120,13 +124,25 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> 
 
 def policy_weights(path: Path) -> dict[str, Tensor]:
     """
-    The policy's part of a training checkpoint.
+    The weights of a policy, in single precision where they are stored in less.
+
+    Parameters
+    ----------
+    path
+        A training checkpoint, or the folder of a released policy.
 
     Raises
     ------
     InputError
         The file is missing, is no checkpoint, or holds no policy.
     """
+    if path.is_dir():
+        try:
+            stored = load_file(path / WEIGHTS)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{path / WEIGHTS}: no readable weights ({error})") from None
+        # Counters (batches seen by a normalisation) are integers and stay so.
+        return {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
     checkpoint = read_checkpoint(path)
     prefix = "policy."
     state = checkpoint.get("state_dict")

@@ -18,6 +18,7 @@ from nco.data.errors import InputError
 from nco.envs import RoutingEnv, problem
 from nco.policies import Policy
 from nco.released import CARD, WEIGHTS, default_policy, load_policy, parts, save_policy, shipped
+from nco.training.module import policy_weights
 from tests.envs.random_instances import draw
 from tests.nco.training.runs import TINY, fit, write
 from tests.policies.small import SMALL, small_policy
@@ -321,3 +322,14 @@ def test_missing_policies_are_named() -> None:
     """A name that is neither a folder nor a checkpoint nor shipped is answered with what is."""
     with pytest.raises(InputError, match=r"policy 'tps': no such folder or .*\(cvrp, .*tsp\)"):
         load_policy("tps")
+
+
+def test_released_weights_start_a_training() -> None:
+    """The weights of a released folder are those that a training checkpoint would give."""
+    folder = Path(module.__file__).parent / "shipped" / "tsp"
+    policy = load_policy(folder).policy
+    found = policy_weights(folder)
+    assert found.keys() == policy.state_dict().keys()
+    for name, value in policy.state_dict().items():
+        assert value.dtype == found[name].dtype
+        assert value.equal(found[name])
