@@ -52,7 +52,7 @@ def call(function: Callable[..., int], argv: Sequence[str], prog: str) -> int:
     """
     from nco.cli import BAD_INPUT, complain
 
-    parser = _parser(function, prog)
+    parser = command_parser(function, prog)
     try:
         arguments = parser.parse_args(list(argv)).as_dict()
     except ArgumentError as error:
@@ -61,7 +61,8 @@ def call(function: Callable[..., int], argv: Sequence[str], prog: str) -> int:
     return function(**arguments)
 
 
-def _parser(function: Callable[..., int], prog: str) -> ArgumentParser:
+def command_parser(function: Callable[..., int], prog: str) -> ArgumentParser:
+    """The parser of a command's function, see `call`; a bad word raises an `ArgumentError`."""
     doc = parse(inspect.getdoc(function) or "", DocstringStyle.NUMPYDOC)
     texts = {item.arg_name: " ".join((item.description or "").split()) for item in doc.params}
     hints = get_type_hints(function)
