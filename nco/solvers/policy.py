@@ -91,17 +91,21 @@ class PolicySolver:
     ) -> Iterator[tuple[Search, torch.Generator]]:
         """What to run one after another; the first always completes, whatever the limit."""
         starts = max(1, min(env.num_customers(instance), WORK // num_nodes(instance)))
+
+        def rng(*keys: int) -> torch.Generator:
+            return seeded(seed, *keys, device=self.device)
+
         if time_limit is None:
-            yield self.search or Augment(MultiStart(starts)), seeded(seed)
+            yield self.search or Augment(MultiStart(starts)), rng()
             return
-        yield Single(), seeded(seed)
+        yield Single(), rng()
         if self.search is not None:
-            yield self.search, seeded(seed, 0)
+            yield self.search, rng(0)
         else:
             few = 1
             while few < starts:
-                yield Augment(MultiStart(few)), seeded(seed, 0)
+                yield Augment(MultiStart(few)), rng(0)
                 few *= 4
-            yield Augment(MultiStart(starts)), seeded(seed, 0)
+            yield Augment(MultiStart(starts)), rng(0)
         for k in count(1):
-            yield Augment(Single(Sampling(), min(starts, 16))), seeded(seed, k)
+            yield Augment(Single(Sampling(), min(starts, 16))), rng(k)

@@ -48,4 +48,4 @@ class RunLogger(CSVLogger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         super().finalize(status)
-        self.board.finalize(status)
+        self.board.experiment.close()

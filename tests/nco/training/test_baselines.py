@@ -231,6 +231,16 @@ def test_costs_are_greedy_costs_in_evaluation_mode() -> None:
         torch.testing.assert_close(costs, torch.cat(expected))
 
 
+def test_champions_never_train() -> None:
+    """Whoever puts the whole module into train mode leaves the champion in evaluation mode."""
+    baseline, env, _ = prepared()
+    module = REINFORCE(env, small_policy(env, 1), baseline=baseline)
+    for mode in (True, False, True):
+        module.train(mode)
+        assert all(part.training is mode for part in module.policy.modules())
+        assert not any(part.training for part in baseline.policy.modules())
+
+
 class Watch(L.Callback):
     """Notes modes and running averages during training."""
 

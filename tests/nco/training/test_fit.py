@@ -178,6 +178,15 @@ def test_bad_configurations_are_one_line(
     assert not Path("runs").exists()
 
 
+def test_help_lists_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help names the groups of a configuration."""
+    with pytest.raises(SystemExit) as stop:
+        fit("--help")
+    assert stop.value.code == 0
+    found = capsys.readouterr().out
+    assert all(word in found for word in ("--model", "--data", "--env", "--ckpt_path"))
+
+
 def test_nothing_given_names_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a configuration the required keys are named."""
     assert fit() == 2
