@@ -11,6 +11,7 @@ def export(
     directory: Path,
     dtype: Dtype = "float32",
     overwrite: bool = False,
+    json: bool = False,
 ) -> int:
     """
     Turns a checkpoint of nco fit into a released policy: model.safetensors and policy.yaml.
@@ -25,13 +26,19 @@ def export(
         Of the stored weights; half precision halves the file.
     overwrite
         Replaces a released policy that is there already.
+    json
+        Print JSON: directory and megabytes.
     """
     import torch
 
     from nco.released import load_policy, save_policy
+    from nco.report import print_json
 
     released = load_policy(checkpoint)
     save_policy(directory, released.policy, released.card, getattr(torch, dtype), overwrite)
     size = sum(part.stat().st_size for part in directory.iterdir()) / 1e6
-    print(f"{directory}: {size:.1f} MB")
+    if json:
+        print_json({"directory": str(directory), "megabytes": size})
+    else:
+        print(f"{directory}: {size:.1f} MB")
     return 0
