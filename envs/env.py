@@ -10,8 +10,11 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs.base import Constraint, Context, Features, FeatureSpec, Objective, State, Visits
+from nco.envs.constraints.pickup_delivery import PickupDelivery
 from nco.envs.features import coordinates
+from nco.envs.look_ahead import LookAhead
 from nco.envs.objectives import Distance
+from nco.envs.resource import Resource
 from nco.envs.routes import Route, Violation
 
 
@@ -38,6 +41,16 @@ class RoutingEnv:
         self.visits = visits
         self.constraints = tuple(constraints)
         self.objective = objective or Distance()
+        resources = [rule for rule in self.constraints if isinstance(rule, Resource)]
+        pairs = [rule for rule in self.constraints if isinstance(rule, PickupDelivery)]
+        # With shipments, the way home leads over their deliveries.
+        self._look_ahead = LookAhead(resources, pairs[0].aboard) if resources and pairs else None
+
+    @property
+    def _ruling(self) -> tuple[Constraint | LookAhead, ...]:
+        """All that keeps a part of the state."""
+        more = () if self._look_ahead is None else (self._look_ahead,)
+        return (*self.constraints, *more)
 
     @property
     def spec(self) -> FeatureSpec:
@@ -54,8 +67,8 @@ class RoutingEnv:
     def reset(self, instance: TensorDict, rollouts: int = 1) -> State:
         """The state before the first action of ``rollouts`` rollouts of each instance ``[B]``."""
         tables: dict[str, Tensor] = {}
-        for rule in self.constraints:
-            tables |= rule.tables(instance)
+        for part in self._ruling:
+            tables |= part.tables(instance)
         depots = self.visits.depots(instance)
         if depots > 1:
             tables["startable"] = self._startable(instance, tables, depots)
@@ -63,8 +76,8 @@ class RoutingEnv:
 
     def _begin(self, instance: TensorDict, rollouts: int, tables: dict[str, Tensor]) -> State:
         parts: dict[str, Tensor] = {}
-        for rule in self.constraints:
-            parts |= rule.reset(instance, rollouts)
+        for part in self._ruling:
+            parts |= part.reset(instance, rollouts)
         return replace(self.visits.reset(instance, rollouts), parts=parts, tables=tables)
 
     def _startable(self, instance: TensorDict, tables: dict[str, Tensor], depots: int) -> Tensor:
@@ -91,15 +104,16 @@ class RoutingEnv:
         """What everything but the rules that yield allows, ``[B, R, N]``."""
         mask = self.visits.feasible(state)
         for rule in self.constraints:
-            if not rule.yields:
+            ahead = self._look_ahead is not None and isinstance(rule, Resource)
+            if not rule.yields and not ahead:
                 mask = mask & rule.feasible(state)
-        return mask
+        return mask if self._look_ahead is None else mask & self._look_ahead.feasible(state)
 
     def step(self, state: State, action: Tensor) -> State:
         """The state after moving to ``action [B, R]``, which the mask allows."""
         parts: dict[str, Tensor] = {}
-        for rule in self.constraints:
-            parts |= rule.update(state, action)
+        for part in self._ruling:
+            parts |= part.update(state, action)
         after = replace(self.visits.step(state, action), parts=parts)
         rests = [
             r for rule in self.constraints if (r := rule.unfinished(state, action)) is not None

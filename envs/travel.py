@@ -77,6 +77,10 @@ def column(state: State, kind: Kind, node: Tensor) -> Tensor:
 
 def single(state: State, kind: Kind, origin: Tensor, target: Tensor) -> Tensor:
     """Single legs, for any number of them ``[B, ...]``."""
+    if kind in state.tables:
+        table = state.tables[kind]
+        entry = (origin * table.shape[-1] + target).flatten(1)
+        return table.flatten(1).gather(1, entry).view(origin.shape)
     instance = _as_distance(state.instance, kind)
     return in_steps(state.instance, kind, leg(instance, origin, target))
 

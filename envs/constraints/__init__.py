@@ -27,14 +27,17 @@ completed; the checker then names what was broken. Everything else never yields,
 a yielding rule never let down is feasible.
 """
 
+from nco.envs.constraints.allowed import AllowedVehicles
 from nco.envs.constraints.capacity import Capacity
 from nco.envs.constraints.distance_limit import DistanceLimit
 from nco.envs.constraints.duration_limit import DurationLimit
+from nco.envs.constraints.fleet import Fleet, MinimumRoutes
 from nco.envs.constraints.linehaul_first import LinehaulFirst, LinehaulOnEachRoute
 from nco.envs.constraints.maximum_load import MaximumLoad
 from nco.envs.constraints.minimum_prize import MinimumPrize
 from nco.envs.constraints.one_commodity import OneCommodity
 from nco.envs.constraints.open_routes import OpenRoutes
+from nco.envs.constraints.pickup_delivery import PickupDelivery
 from nco.envs.constraints.single_precision import (
     SinglePrecisionCapacity,
     SinglePrecisionSplitCapacity,
@@ -43,15 +46,19 @@ from nco.envs.constraints.split_capacity import SplitCapacity
 from nco.envs.constraints.time_windows import TimeWindows
 
 __all__ = [
+    "AllowedVehicles",
     "Capacity",
     "DistanceLimit",
     "DurationLimit",
+    "Fleet",
     "LinehaulFirst",
     "LinehaulOnEachRoute",
     "MaximumLoad",
     "MinimumPrize",
+    "MinimumRoutes",
     "OneCommodity",
     "OpenRoutes",
+    "PickupDelivery",
     "SinglePrecisionCapacity",
     "SinglePrecisionSplitCapacity",
     "SplitCapacity",

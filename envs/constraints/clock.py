@@ -6,8 +6,8 @@ from torch import Tensor
 
 from nco.envs.base import State
 from nco.envs.features import time_unit
-from nco.envs.resource import Amounts, Move, Resource
-from nco.envs.travel import Kind, in_steps, of_vehicle, time_kind
+from nco.envs.resource import Amounts, Move, Resource, home_from_one
+from nco.envs.travel import Kind, in_steps, of_vehicle, stays_out, time_kind
 
 
 class Clock(Resource):
@@ -86,6 +86,22 @@ class Clock(Resource):
         if "close" in state.tables:
             return time <= move.at(state.tables["close"])
         return torch.ones_like(time, dtype=torch.bool)
+
+    def least(self, state: State) -> Tensor:
+        """The least time of routes that end after the current node, ``[B, R]`` (if flexible)."""
+        time, busy, latest = self.now(state)
+        move = home_from_one(state, state.current)
+        travel = self._travel(state, move)
+        ended, on_the_way, leave = time + travel, busy + travel, latest
+        if "close" in state.tables:
+            leave = torch.minimum(latest, move.at(state.tables["close"]) - on_the_way)
+        least = torch.maximum(ended - leave, on_the_way)
+        stays = stays_out(state)
+        if stays is not None:
+            least = torch.where(stays, torch.maximum(time - latest, busy), least)
+        one = torch.ones(len(least), device=least.device)
+        steps = in_steps(state.instance, time_kind(state.instance), one)
+        return least.squeeze(-1) / steps.unsqueeze(-1)
 
     def _travel(self, state: State, move: Move) -> Tensor:
         travel = move.travel(time_kind(state.instance))

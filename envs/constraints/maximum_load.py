@@ -18,8 +18,8 @@ class MaximumLoad(Constraint):
     The load of a vehicle never exceeds its capacity (VRPB, VRPMB, VRPSPD, PDP).
 
     What is delivered from the depot is aboard from the start to its customer; what is picked up for
-    the depot, from its customer to the end; a shipment between its two nodes. A customer that gets
-    and gives (VRPSPD) is served in this order.
+    the depot, from its customer to the end; a shipment between its two nodes, which have neither
+    demand nor backhaul. A customer that gets and gives (VRPSPD) is served in this order.
 
     Instance: ``demand [B, N]``, ``backhaul [B, N]``, ``capacity [B]`` or ``[B, V]``; with shipments
     ``delivery [B, N]`` and ``shipment [B, N]``; integers, compared exactly. State: ``peak [B, R]``,
@@ -111,6 +111,14 @@ class MaximumLoad(Constraint):
                 if amount > capacity:
                     message = f"{name} {amount} of node {node}, capacity {capacity}"
                     found.append(Violation("capacity", message, node=node))
+        if self.shipments:
+            own = zip(plain.of_nodes("demand"), plain.of_nodes("backhaul"), strict=True)
+            amounts = [demand + backhaul for demand, backhaul in own]
+            for pickup, target in enumerate(plain.of_nodes("delivery")):
+                for node in (pickup, int(target)):
+                    if target and amounts[node]:
+                        message = f"demand {amounts[node]} of node {node}, expected a shipment only"
+                        found.append(Violation("capacity", message, node=node))
         return found
 
 

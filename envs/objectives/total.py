@@ -12,16 +12,26 @@ from nco.envs.routes import Route
 
 class Total(Objective):
     """
-    The sum of several objectives, such as distance and penalties (PCTSP).
+    The weighted sum of several objectives, such as distance and penalties (PCTSP).
 
     Parameters
     ----------
     terms
         What is added up; their node features follow one another in this order.
+    weights
+        What each is multiplied by, 1 by default.
+
+    Raises
+    ------
+    ValueError
+        There is not one weight for each term.
     """
 
-    def __init__(self, *terms: Objective):
+    def __init__(self, *terms: Objective, weights: Sequence[float] | None = None):
         self.terms = terms
+        self.weights = tuple(weights) if weights is not None else (1.0,) * len(terms)
+        if len(self.weights) != len(terms):
+            raise ValueError(f"{len(self.weights)} weights for {len(terms)} terms")
         self.reads = tuple(name for term in terms for name in term.reads)
         self.node_dim = sum(term.node_dim for term in terms)
 
@@ -30,7 +40,9 @@ class Total(Objective):
         return torch.cat(columns, dim=-1) if columns else None
 
     def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
-        return torch.stack([term.cost(instance, visits, actions) for term in self.terms]).sum(0)
+        costs = [term.cost(instance, visits, actions) for term in self.terms]
+        return torch.stack([w * c for w, c in zip(self.weights, costs, strict=True)]).sum(0)
 
     def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
-        return sum(term.routes_cost(instance, routes) for term in self.terms)
+        costs = [term.routes_cost(instance, routes) for term in self.terms]
+        return sum(w * c for w, c in zip(self.weights, costs, strict=True))

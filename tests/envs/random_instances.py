@@ -13,19 +13,33 @@ from nco.data.metric import Metric, pairwise
 from nco.envs import FleetRoutes, RoutingEnv
 from nco.envs.base import State
 from nco.envs.constraints import (
+    AllowedVehicles,
     Capacity,
     DistanceLimit,
     DurationLimit,
+    Fleet,
     LinehaulFirst,
     LinehaulOnEachRoute,
     MaximumLoad,
     MinimumPrize,
+    MinimumRoutes,
     OneCommodity,
     OpenRoutes,
+    PickupDelivery,
     SplitCapacity,
     TimeWindows,
 )
-from nco.envs.objectives import Distance, Penalty, Prize, Total
+from nco.envs.objectives import (
+    Distance,
+    Duration,
+    FleetCost,
+    Makespan,
+    Penalty,
+    Preference,
+    Prize,
+    Total,
+    VehiclesFirst,
+)
 
 Fields = dict[str, Tensor]
 Draw = Callable[[Any, TensorDict, torch.Generator], Fields]
@@ -69,16 +83,94 @@ def _two_ways(rule: object, instance: TensorDict, rng: torch.Generator) -> Field
     }
 
 
+def _load(rule: MaximumLoad, instance: TensorDict, rng: torch.Generator) -> Fields:
+    """Deliveries and pickups, or shipments of 1 to 4, or all of them."""
+    if not rule.shipments:
+        return _two_ways(rule, instance, rng)
+    fields = _two_ways(rule, instance, rng)
+    paired = instance["delivery"] > 0
+    paired |= torch.zeros_like(paired).scatter(1, instance["delivery"], paired)
+    for name in ("demand", "backhaul"):  # the other customers'
+        fields[name] = _customers(instance, fields[name] * ~paired)
+    amount = _integers(1, 4, _shape(instance), rng)
+    fields["shipment"] = torch.where(instance["delivery"] > 0, amount, 0)
+    return fields
+
+
+def _pairs(rule: PickupDelivery, instance: TensorDict, rng: torch.Generator) -> Fields:
+    """Pairs at random places in the node order, sometimes fewer than there could be."""
+    depots, (batch, nodes) = num_depots(instance), _shape(instance)
+    delivery = torch.zeros(batch, nodes, dtype=torch.long)
+    for b in range(batch):
+        order = (depots + torch.randperm(nodes - depots, generator=rng)).tolist()
+        most = len(order) // 2
+        pairs = most if b % 2 else int(_integers(0, most, (), rng))
+        for k in range(pairs):
+            delivery[b, order[2 * k]] = order[2 * k + 1]
+    return {"delivery": delivery}
+
+
+def _fleet(rule: Fleet, instance: TensorDict, rng: torch.Generator) -> Fields:
+    """One to three vehicles at each depot node."""
+    return {"vehicle_count": _integers(1, 3, (len(instance), num_depots(instance)), rng)}
+
+
+def _minimum_routes(rule: MinimumRoutes, instance: TensorDict, rng: torch.Generator) -> Fields:
+    """No more routes than customers, nor than vehicles."""
+    customers = num_nodes(instance) - num_depots(instance)
+    most = torch.full((len(instance),), customers)
+    if "vehicle_count" in instance.keys():
+        most = most.minimum(instance["vehicle_count"].sum(-1))
+    return {"min_routes": (most * torch.rand(len(instance), generator=rng)).round().long()}
+
+
+def _allowed(rule: AllowedVehicles, instance: TensorDict, rng: torch.Generator) -> Fields:
+    """Half of the vehicles for every node, and one for all of them."""
+    depots, (batch, nodes) = num_depots(instance), _shape(instance)
+    allowed = _integers(0, 1, (batch, depots, nodes), rng)
+    allowed[:, int(_integers(0, depots - 1, (), rng))] = 1
+    return {"allowed": allowed}
+
+
+def _of_vehicles(names: dict[str, tuple[float, float]]) -> Draw:
+    """Uniform attributes of the vehicles."""
+
+    def fields(part: object, instance: TensorDict, rng: torch.Generator) -> Fields:
+        shape = (len(instance), num_depots(instance))
+        return {
+            name: low + (high - low) * torch.rand(shape, generator=rng)
+            for name, (low, high) in names.items()
+        }
+
+    return fields
+
+
+def _preference(part: Preference, instance: TensorDict, rng: torch.Generator) -> Fields:
+    shape = (len(instance), num_depots(instance), num_nodes(instance))
+    return {"preference": torch.rand(shape, generator=rng)}
+
+
 def _linehaul_first(rule: LinehaulFirst, instance: TensorDict, rng: torch.Generator) -> Fields:
     """Two instances of three are told that deliveries come first."""
     return {"linehaul_first": _integers(0, 2, (len(instance),), rng).clamp_max(1)}
 
 
+def _across(instance: TensorDict) -> tuple[Tensor, Tensor]:
+    """Where the last stop of the route for each node alone is, and the way there, ``[B, N]``."""
+    nodes = torch.arange(num_nodes(instance)).expand(len(instance), -1)
+    if "delivery" not in instance.keys():
+        return nodes, torch.zeros(nodes.shape, dtype=torch.double)
+    last = torch.where(instance["delivery"] > 0, instance["delivery"], nodes)
+    return last, pairwise(instance).double().gather(2, last.unsqueeze(-1)).squeeze(-1)
+
+
 def _reach(instance: TensorDict) -> Tensor:
-    """There and back to the farthest customer of the depot for which that is nearest, ``[B]``."""
+    """The longest route for one customer or pair, of the depot where it is shortest, ``[B]``."""
     legs, depots = pairwise(instance).double(), num_depots(instance)
-    ways = legs[:, :depots, depots:] + legs.mT[:, :depots, depots:]
-    return ways.amax(-1).amin(-1)
+    last, across = _across(instance)
+    back = legs.mT[:, :depots].gather(2, last.unsqueeze(1).expand(-1, depots, -1))
+    ways = legs[:, :depots] + across.unsqueeze(1) + back
+    return ways[..., depots:].amax(-1).amin(-1)
 
 
 def _distance_limit(rule: DistanceLimit, instance: TensorDict, rng: torch.Generator) -> Fields:
@@ -104,6 +196,7 @@ def _windows(rule: TimeWindows, instance: TensorDict, rng: torch.Generator) -> F
     there, back = legs[:, :depots].amax(1), legs[:, :, :depots].amax(2)
     whole = "metric" in instance.keys()
     scale = legs.amax((1, 2)).clamp_min(1e-3).unsqueeze(-1)
+    node = torch.arange(nodes)
 
     def amount(low: float, high: float) -> Tensor:
         value = scale * (low + (high - low) * torch.rand(batch, nodes, generator=rng).double())
@@ -112,6 +205,12 @@ def _windows(rule: TimeWindows, instance: TensorDict, rng: torch.Generator) -> F
     service = _customers(instance, amount(0, 0.3))
     begin = there + amount(-1, 3)
     end = torch.maximum(begin, there) + amount(-0.5, 0.5).clamp_min(0)
+    last, across = _across(instance)
+    ready = torch.maximum(begin, there) + service + across
+    ready = torch.zeros_like(end).scatter(1, torch.where(last == node, 0, last), ready)
+    ready[:, :depots] = 0
+    begin = torch.where(amount(-1, 1) > 0, torch.maximum(begin, ready - amount(0, 1)), begin)
+    end = torch.maximum(torch.maximum(end, ready), begin)
     horizon = (end + service + back).amax(-1)
     windows = torch.stack([begin.clamp_min(0), end], -1)
     windows[:, :depots, 0], windows[:, :depots, 1] = 0, horizon.unsqueeze(-1)
@@ -123,7 +222,10 @@ def _windows(rule: TimeWindows, instance: TensorDict, rng: torch.Generator) -> F
 
 def _duration_limit(rule: DurationLimit, instance: TensorDict, rng: torch.Generator) -> Fields:
     """Limits from just enough for every customer on its own."""
-    alone = _reach(instance) + instance["service_time"].amax(-1)
+    longest = 2 * instance["service_time"].amax(-1)
+    alone = _reach(instance) + longest
+    if "time_windows" in instance.keys():  # a pair may have to wait
+        alone = alone + instance["time_windows"].amax((1, 2)) * ("delivery" in instance.keys())
     slack = (torch.rand(len(instance), generator=rng) - 0.3).clamp_min(0)
     return {"duration_limit": alone * (1 + slack.double())}
 
@@ -155,7 +257,11 @@ def _total(objective: Total, instance: TensorDict, rng: torch.Generator) -> Fiel
 DRAW: dict[type, Draw] = {
     Capacity: _capacity,
     SplitCapacity: _split_capacity,
-    MaximumLoad: _two_ways,
+    MaximumLoad: _load,
+    PickupDelivery: _pairs,
+    Fleet: _fleet,
+    MinimumRoutes: _minimum_routes,
+    AllowedVehicles: _allowed,
     OneCommodity: _two_ways,
     LinehaulFirst: _linehaul_first,
     LinehaulOnEachRoute: lambda *_: {},
@@ -168,6 +274,11 @@ DRAW: dict[type, Draw] = {
     Penalty: _amounts("penalty"),
     Prize: _amounts("prize"),
     Total: _total,
+    FleetCost: _of_vehicles({"fixed_cost": (0, 2), "unit_cost": (0.5, 2)}),
+    Preference: _preference,
+    Duration: lambda *_: {},
+    Makespan: lambda *_: {},
+    VehiclesFirst: lambda *_: {},
 }
 
 
