@@ -11,6 +11,7 @@ from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs.base import Constraint, Context, Features, FeatureSpec, Objective, State, Visits
 from nco.envs.constraints.pickup_delivery import PickupDelivery
+from nco.envs.constraints.trips import TripWindows
 from nco.envs.features import coordinates
 from nco.envs.look_ahead import LookAhead
 from nco.envs.objectives import Distance
@@ -43,6 +44,8 @@ class RoutingEnv:
         self.objective = objective or Distance()
         resources = [rule for rule in self.constraints if isinstance(rule, Resource)]
         pairs = [rule for rule in self.constraints if isinstance(rule, PickupDelivery)]
+        if pairs and any(isinstance(rule, TripWindows) for rule in resources):
+            raise ValueError("TripWindows and PickupDelivery: no look-ahead over several trips")
         # With shipments, the way home leads over their deliveries.
         self._look_ahead = LookAhead(resources, pairs[0].aboard) if resources and pairs else None
 

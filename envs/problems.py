@@ -1,5 +1,9 @@
 """The named problems: a table of compositions. A new problem is one more row."""
 
+from functools import partial
+
+from tensordict import TensorDict
+
 from nco.data.errors import InputError
 from nco.data.generators import (
     CVRPGenerator,
@@ -7,22 +11,75 @@ from nco.data.generators import (
     PCTSPGenerator,
     TSPGenerator,
 )
+from nco.data.generators.attributes import (
+    Attribute,
+    Backhauls,
+    Demands,
+    LengthLimits,
+    OpenEnds,
+    Sometimes,
+    Windows,
+)
+from nco.data.generators.fleets import (
+    OneDepot,
+    Preferences,
+    Prizes,
+    SpeedyVehicles,
+    VehicleCounts,
+    Zones,
+)
+from nco.data.generators.shipments import Shipments
+from nco.data.generators.tours import ATSPGenerator, TourWindows
+from nco.data.generators.variants import VariantGenerator
+from nco.envs.compose import compose, refuse_unread, says
 from nco.envs.constraints import (
+    AllowedVehicles,
     Capacity,
     DistanceLimit,
+    Fleet,
+    LinehaulFirst,
+    LinehaulOnEachRoute,
+    MaximumLoad,
     MinimumPrize,
+    MinimumRoutes,
+    OneCommodity,
+    PickupDelivery,
     SinglePrecisionCapacity,
     SinglePrecisionSplitCapacity,
     SplitCapacity,
+    TimeWindows,
 )
 from nco.envs.env import RoutingEnv
-from nco.envs.objectives import Distance, Penalty, Prize, Total
+from nco.envs.fleet_routes import FleetRoutes
+from nco.envs.objectives import (
+    Distance,
+    Duration,
+    Makespan,
+    Penalty,
+    Preference,
+    Prize,
+    Total,
+    VehiclesFirst,
+)
 from nco.envs.optional_tour import OptionalTour
 from nco.envs.split_routes import SplitRoutes
 from nco.envs.table import Problem
-from nco.envs.variants import VARIANTS, canonical
+from nco.envs.variants import VARIANTS, canonical, letters, variant
 from nco.envs.visits import DepotRoutes, Tour
 
+
+def drawn(*attributes: Attribute, depots: int = 1) -> partial[VariantGenerator]:
+    """What draws instances with these attributes, given their size."""
+    return partial(VariantGenerator, attributes=attributes, depots=depots)
+
+
+# What a batch with all variants of one depot states.
+MIXED = frozenset(
+    {
+        *("demand", "backhaul", "linehaul_first", "capacity"),
+        *("distance_limit", "time_windows", "open_route"),
+    }
+)
 PROBLEMS: dict[str, Problem] = {
     "tsp": Problem(
         "shortest closed tour through all nodes",
@@ -58,29 +115,137 @@ PROBLEMS: dict[str, Problem] = {
         ),
         PCTSPGenerator,
     ),
+    "atsp": Problem(
+        "the TSP with distances that differ by direction",
+        lambda: RoutingEnv(Tour()),
+        ATSPGenerator,
+    ),
+    "tsptw": Problem(
+        "shortest tour from a depot that keeps all time windows",
+        lambda: RoutingEnv(DepotRoutes(), [TimeWindows(), Fleet()]),
+        drawn(TourWindows(), VehicleCounts(1)),
+    ),
+    "pdtsp": Problem(
+        "shortest tour from a depot that makes each pickup before its delivery",
+        lambda: RoutingEnv(DepotRoutes(), [PickupDelivery(), Fleet()]),
+        drawn(Shipments(capacity=None), VehicleCounts(1)),
+    ),
+    "mtsp": Problem(
+        "shortest tours of several salesmen, each of whom visits somebody",
+        lambda: RoutingEnv(DepotRoutes(), [Fleet(), MinimumRoutes()]),
+        drawn(VehicleCounts(5, all_leave=True)),
+    ),
+    "mtsp-minmax": Problem(
+        "tours of several salesmen, the longest as short as possible",
+        lambda: RoutingEnv(DepotRoutes(), [Fleet()], Makespan()),
+        drawn(VehicleCounts(5)),
+    ),
+    "hcvrp": Problem(
+        "trips of vehicles of different size and speed, the last one home as early as possible",
+        lambda: RoutingEnv(FleetRoutes(), [Capacity()], Makespan(trips=True)),
+        drawn(OneDepot(), Demands(), SpeedyVehicles(), depots=3),
+    ),
+    "hcvrp-minsum": Problem(
+        "the HCVRP with the least sum of travel times",
+        lambda: RoutingEnv(FleetRoutes(), [Capacity()], Duration()),
+        drawn(OneDepot(), Demands(), SpeedyVehicles(), depots=3),
+    ),
+    "pvrp": Problem(
+        "trips of vehicles with little travel time that customers prefer",
+        lambda: RoutingEnv(
+            FleetRoutes(), [Capacity()], Total(Duration(), Preference(), weights=(0.8, 0.2))
+        ),
+        drawn(OneDepot(), Demands(40), Preferences(), depots=3),
+    ),
+    "pvrp-zones": Problem(
+        "trips with the least travel time of vehicles that may not go everywhere",
+        lambda: RoutingEnv(FleetRoutes(), [Capacity(), AllowedVehicles()], Duration()),
+        drawn(OneDepot(), Demands(40), Zones(), depots=3),
+    ),
+    "top": Problem(
+        "tours of bounded length of a team that collect the most prize",
+        lambda: RoutingEnv(FleetRoutes(optional=True), [DistanceLimit(), Fleet()], Prize()),
+        drawn(Prizes(), LengthLimits(), VehicleCounts(3)),
+    ),
+    "profitable": Problem(
+        "tours within the capacity with the least distance minus prizes",
+        lambda: RoutingEnv(FleetRoutes(optional=True), [Capacity()], Total(Distance(), Prize())),
+        drawn(Demands(), Prizes()),
+    ),
+    "1pdvrp": Problem(
+        "routes on which what was picked up may be delivered to somebody else",
+        lambda: RoutingEnv(DepotRoutes(), [OneCommodity()]),
+        drawn(Demands(), Backhauls(mixed=True)),
+    ),
+    "vrpb-strict": Problem(
+        "the VRPB with a delivery on every route",
+        lambda: RoutingEnv(DepotRoutes(), [MaximumLoad(), LinehaulFirst(), LinehaulOnEachRoute()]),
+        drawn(Demands(), Backhauls(share=0.5)),
+    ),
+    "vrptw-vehicles": Problem(
+        "the VRPTW with as few vehicles as possible, and then as little distance",
+        lambda: RoutingEnv(DepotRoutes(), [Capacity(), TimeWindows()], VehiclesFirst()),
+        drawn(Demands(), Windows()),
+    ),
+    "mtvrp": Problem(
+        "all single-depot variants of RouteFinder at once, mixed in a batch",
+        lambda: compose(MIXED),
+        drawn(
+            Demands(),
+            Sometimes(Backhauls(mixed=None)),
+            Sometimes(LengthLimits()),
+            Sometimes(Windows()),
+            Sometimes(OpenEnds()),
+        ),
+    ),
+    "mdmtvrp": Problem(
+        "all variants of RouteFinder with several depots at once, mixed in a batch",
+        lambda: compose(MIXED | {"depots"}),
+        drawn(
+            Demands(),
+            Sometimes(Backhauls(mixed=None)),
+            Sometimes(LengthLimits()),
+            Sometimes(Windows()),
+            Sometimes(OpenEnds()),
+            depots=3,
+        ),
+    ),
 }
 PROBLEMS |= {name: row for name, row in VARIANTS.items() if name not in PROBLEMS}
 
 
-def problem(name: str, published: bool = False) -> RoutingEnv:
+def problem(name: str, published: bool = False, instance: TensorDict | None = None) -> RoutingEnv:
     """
     The environment of a named problem.
 
     Parameters
     ----------
     name
-        A name of the table `PROBLEMS`, or another spelling of a variant's, see
-        `nco.envs.variants`.
+        A name of the table `PROBLEMS`, or one composed of letters, see `nco.envs.variants`.
     published
         In the arithmetic of published weights where that differs (to reproduce published costs).
+    instance
+        What is to be solved: a composed problem gets the rules of all that it says beyond the
+        name, such as a limited fleet.
 
     Raises
     ------
     InputError
-        The name is not in the table.
+        The name is unknown, or the instance says what none of the problem's rules is about.
     """
     known = name if name in PROBLEMS else canonical(name)
-    if known not in PROBLEMS:
+    if known in PROBLEMS:
+        row = PROBLEMS[known]
+    elif letters(known) is not None:
+        row = variant(known)
+    else:
         raise InputError(f"problem {name!r} is unknown, expected one of {', '.join(PROBLEMS)}")
-    row = PROBLEMS[known]
-    return row.published() if published and row.published is not None else row.build()
+    if published and row.published is not None:
+        return row.published()
+    if instance is None:
+        return row.build()
+    if row.stated is None:
+        env = row.build()
+        refuse_unread(env, instance, name)
+        return env
+    return compose(row.stated | says(instance), row.trips)

@@ -23,9 +23,15 @@ class Problem:
     published
         Composes it in the arithmetic of the Attention Model's code, where that refuses moves
         that the exact rule allows: see `nco.envs.constraints.single_precision`.
+    stated
+        Attributes from which it is composed, see `nco.envs.compose`; None where it is not.
+    trips
+        Whether the routes of a depot node are trips of one vehicle.
     """
 
     summary: str
     build: Callable[[], RoutingEnv]
     generator: Callable[[int | tuple[int, int]], InstanceGenerator]
     published: Callable[[], RoutingEnv] | None = None
+    stated: frozenset[str] | None = None
+    trips: bool = False

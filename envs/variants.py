@@ -1,12 +1,20 @@
 """
-The 48 variants of RouteFinder, composed by the letters of their names: ``[MD][O]VRP[B|MB][L][TW]``.
+Problems that are composed by the letters of their names: ``[A][MD][O]FAMILY[L][TW][R]``.
 
-MD: several depots; O: open routes; B: deliveries before pickups on each route; MB: deliveries and
-pickups mixed; L: a limit of the length of routes; TW: time windows. The capacity is always there,
-and a C says so where nothing else is: CVRP, MDCVRP. (Berto et al. 2025, "RouteFinder".)
+The 48 variants of RouteFinder (Berto et al. 2025) are ``[MD][O]VRP[B|MB][L][TW]``. MD: several
+depots; O: open routes; B: deliveries before pickups on each route; MB: both mixed; L: a limit of
+the length of routes; TW: time windows. The capacity is always there, and a C says so where nothing
+else is: CVRP, MDCVRP.
+
+Further families take the place of VRP: PDP (shipments from customer to customer), VRPSPD (delivery
+and pickup at the same customer), DVRP (a limit of the time of routes), HFVRP (kinds of vehicles),
+PCVRP (customers may be left out), with time windows SDVRPTW (site-dependent: not every vehicle may
+visit everybody) and MTVRPTW (several trips of a vehicle). R: release times of the goods. A:
+distances that differ by direction, of the generated instances; any problem takes such.
 """
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from itertools import product
 
@@ -14,88 +22,104 @@ from nco.data.generators.attributes import (
     Attribute,
     Backhauls,
     Demands,
+    DurationLimits,
     LengthLimits,
     OpenEnds,
+    Pickups,
+    ReleaseTimes,
     Windows,
 )
+from nco.data.generators.fleets import OneDepot, Penalties, VehicleKinds, Zones
+from nco.data.generators.shipments import Shipments, ShipmentWindows
+from nco.data.generators.tours import Detours
 from nco.data.generators.variants import VariantGenerator
-from nco.envs.base import Constraint
-from nco.envs.constraints import (
-    Capacity,
-    DistanceLimit,
-    LinehaulFirst,
-    MaximumLoad,
-    OpenRoutes,
-    TimeWindows,
-)
-from nco.envs.env import RoutingEnv
-from nco.envs.fleet_routes import FleetRoutes
+from nco.envs.compose import compose
 from nco.envs.table import Problem
-from nco.envs.visits import DepotRoutes
 
 NAME = re.compile(
-    r"(?P<depots>md)?(?P<open>o)?c?vrp(?P<backhaul>m?b)?(?P<limit>l)?(?P<windows>tw)?",
+    r"(?P<a>a)?(?P<md>md)?(?P<o>o)?"
+    r"(?:(?P<kind>c|d|hf|sd|pc|mt)?vrp(?P<load>spd|mb|b)?|(?P<pdp>pdp))"
+    r"(?P<l>l)?(?P<tw>tw)?(?P<r>r)?",
     re.IGNORECASE,
 )
-DEPOTS = 3  # of the generated instances with several
+VEHICLES = 3  # depot nodes of generated instances with several
+# What each group of letters states beside locations, and what draws it, in this order.
+LETTERS: dict[str, tuple[str, set[str], list[Attribute]]] = {
+    "a": ("asymmetric distances", set(), [Detours()]),
+    "md": ("several depots", {"depots"}, []),
+    "hf": (
+        "kinds of vehicles",
+        {"depots", "fixed_cost", "unit_cost"},
+        [VehicleKinds()],
+    ),
+    "sd": ("nodes that not every vehicle may visit", {"depots", "allowed"}, [Zones()]),
+    "mt": ("several trips of each vehicle", {"depots"}, []),
+    "pdp": ("shipments", {"delivery", "shipment"}, [Shipments()]),
+    "b": ("pickups after deliveries", {"backhaul", "linehaul_first"}, [Backhauls()]),
+    "mb": ("pickups among deliveries", {"backhaul"}, [Backhauls(mixed=True)]),
+    "spd": ("deliveries and pickups", {"backhaul"}, [Pickups()]),
+    "pc": ("customers that may be left out", {"penalty"}, [Penalties()]),
+    "l": ("a limit of their length", {"distance_limit"}, [LengthLimits()]),
+    "tw": ("time windows", {"time_windows"}, [Windows()]),
+    "d": ("a limit of their time", {"duration_limit"}, [DurationLimits()]),
+    "r": ("release times", {"release_time"}, [ReleaseTimes()]),
+    "o": ("open ends", {"open_route"}, [OpenEnds()]),
+}
+
+
+def letters(name: str) -> set[str] | None:
+    """The groups of letters of a name, or None if it is none of a composed problem."""
+    match = NAME.fullmatch(name)
+    if match is None:
+        return None
+    found = {group.lower() for group in match.groups() if group}
+    timeless = {"sd", "mt", "r"} & found and "tw" not in found
+    return None if timeless else found - {"c"}
 
 
 def canonical(name: str) -> str:
     """
-    A variant's name as the table spells it: lower case, a C exactly where nothing else is said.
+    A composed problem's name as the table spells it: lower case, a C just where nothing is said.
 
     What is no such name stays as it is.
     """
-    match = NAME.fullmatch(name)
-    if match is None:
+    found = letters(name)
+    if found is None:
         return name
-    letters = {key: (value or "").lower() for key, value in match.groupdict().items()}
-    tail = letters["backhaul"] + letters["limit"] + letters["windows"]
-    plain = "" if letters["open"] + tail else "c"
-    return f"{letters['depots']}{letters['open']}{plain}vrp{tail}"
+    said = found - {"a", "md"}
+    kind = "".join(k for k in ("d", "hf", "sd", "pc", "mt") if k in found) or ("" if said else "c")
+    family = "pdp" if "pdp" in found else f"{kind}vrp"
+    order = ("spd", "mb", "b", "l", "tw", "r")
+    tail = "".join(group for group in order if group in found)
+    return "".join(g for g in ("a", "md", "o") if g in found) + family + tail
 
 
 def variant(name: str) -> Problem:
-    """The row of a variant, by the letters of its name."""
-    match = NAME.fullmatch(name)
-    assert match is not None, name
-    depots, open_ends, backhaul, limit, windows = match.groups()
-    rules: list[type[Constraint]] = [MaximumLoad if backhaul else Capacity]
-    drawn: list[Attribute] = [Demands()]
+    """The row of a composed problem, by the letters of its name."""
+    found = letters(name)
+    assert found is not None, name
+    stated = {"capacity"} if "pdp" in found else {"capacity", "demand"}
+    drawn: list[Attribute] = [] if "pdp" in found else [Demands()]
     said = []
-    if backhaul:
-        drawn.append(Backhauls(mixed=backhaul == "mb"))
-        said.append("pickups " + ("among deliveries" if backhaul == "mb" else "after deliveries"))
-    if backhaul == "b":
-        rules.append(LinehaulFirst)
-    if limit:
-        rules.append(DistanceLimit)
-        drawn.append(LengthLimits())
-        said.append("a limit of their length")
-    if windows:
-        rules.append(TimeWindows)
-        drawn.append(Windows())
-        said.append("time windows")
-    if open_ends:
-        rules.append(OpenRoutes)
-        drawn.append(OpenEnds())
-    start = "from several depots" if depots else "from one depot"
-    summary = f"shortest {'open ' if open_ends else ''}routes {start}"
+    if found & {"hf", "sd", "mt"} and "md" not in found:
+        drawn.insert(0, OneDepot())
+    for group, (words, attributes, samplers) in LETTERS.items():
+        if group in found:
+            stated |= attributes
+            drawn += [ShipmentWindows()] if group == "tw" and "pdp" in found else samplers
+            said.append(words)
+    several = "depots" in stated
     return Problem(
-        f"{summary} with {', '.join(said)}" if said else summary,
-        partial(_compose, FleetRoutes if depots else DepotRoutes, tuple(rules)),
-        partial(_generator, attributes=tuple(drawn), depots=DEPOTS if depots else 1),
+        "shortest routes" + (f" with {', '.join(said)}" if said else ""),
+        partial(compose, frozenset(stated), "mt" in found),
+        partial(_generator, attributes=tuple(drawn), depots=VEHICLES if several else 1),
+        stated=frozenset(stated),
+        trips="mt" in found,
     )
 
 
-def _compose(
-    visits: type[DepotRoutes] | type[FleetRoutes], rules: tuple[type[Constraint], ...]
-) -> RoutingEnv:
-    return RoutingEnv(visits(), [rule() for rule in rules])
-
-
 def _generator(
-    size: int | tuple[int, int], attributes: tuple[Attribute, ...], depots: int
+    size: int | tuple[int, int], attributes: Sequence[Attribute], depots: int
 ) -> VariantGenerator:
     return VariantGenerator(size, attributes, depots)
 
@@ -105,3 +129,8 @@ VARIANTS: dict[str, Problem] = {
     for parts in product(("", "md"), ("", "o"), ("", "b", "mb"), ("", "l"), ("", "tw"))
     for name in [canonical(f"{parts[0]}{parts[1]}vrp{''.join(parts[2:])}")]
 }
+FAMILIES = (
+    *("acvrp", "avrptw", "dvrp", "hfvrp", "mdvrptwr", "mtvrptw", "mtvrptwr", "pcvrp", "pcvrptw"),
+    *("pdp", "pdptw", "mdpdptw", "sdvrptw", "vrpspd", "vrpspdtw"),
+)
+VARIANTS |= {name: variant(name) for name in FAMILIES}

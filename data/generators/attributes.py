@@ -91,12 +91,13 @@ class Backhauls(Attribute):
     Parameters
     ----------
     mixed
-        Whether the two may be mixed on a route; else deliveries come first.
+        Whether the two may be mixed on a route; else deliveries come first. None draws it for
+        each instance.
     share
         Probability of a customer to have a pickup.
     """
 
-    def __init__(self, mixed: bool = False, share: float = 0.2):
+    def __init__(self, mixed: bool | None = False, share: float = 0.2):
         if not 0 <= share <= 1:
             raise InputError(f"share: {share}, expected a number from 0 to 1")
         self.mixed, self.share = mixed, share
@@ -104,7 +105,10 @@ class Backhauls(Attribute):
     def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
         demand = instance["demand"]
         pickup = uniform(0, 1, tuple(demand.shape), rng) < self.share
-        first = demand.new_full((len(instance),), int(not self.mixed))
+        if self.mixed is None:
+            first = integers(0, 1, (len(instance),), rng)
+        else:
+            first = demand.new_full((len(instance),), int(not self.mixed))
         return {
             "demand": torch.where(pickup, 0, demand),
             "backhaul": torch.where(pickup, demand, 0),
@@ -148,18 +152,55 @@ class LengthLimits(Attribute):
         self.longest = longest
 
     def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
-        depots = num_depots(instance)
-        farthest = pairwise(instance)[:, :depots, depots:].amax(-1).amin(-1)
-        low = 2 * farthest + 1e-6  # never shorter than the way by a rounding error
+        depots, legs = num_depots(instance), pairwise(instance)
+        ways = legs[:, :depots, depots:] + legs.mT[:, :depots, depots:]
+        low = ways.amax(-1).amin(-1) + 1e-5  # never shorter than the way by a rounding error
         high = low.clamp_min(self.longest)
         return {"distance_limit": low + (high - low) * uniform(0, 1, (len(instance),), rng)}
+
+
+class DurationLimits(Attribute):
+    """
+    A limit of the time that routes take, with which every customer can be served from some depot.
+
+    Uniform between there, service and back for the farthest customer and ``longest`` times that.
+    """
+
+    def __init__(self, longest: float = 2.0):
+        if not longest >= 1:
+            raise InputError(f"longest: {longest}, expected at least 1")
+        self.longest = longest
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        depots, legs = num_depots(instance), pairwise(instance)
+        ways = legs[:, :depots, depots:] + legs.mT[:, :depots, depots:]
+        if "service_time" in instance.keys():
+            ways = ways + instance["service_time"][:, None, depots:]
+        low = ways.amax(-1).amin(-1) + 1e-5
+        return {"duration_limit": low * uniform(1, self.longest, (len(instance),), rng)}
+
+
+class ReleaseTimes(Attribute):
+    """
+    Moments before which the goods are not at the depot: early enough for every window.
+
+    Uniform between 0 and the last departure that is in time for the node, but 0 for one of two.
+    """
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        depots, shape = num_depots(instance), (len(instance), num_nodes(instance))
+        way = pairwise(instance)[:, :depots].amax(1)
+        last = instance["time_windows"][..., 1] - way - 1e-5
+        release = last * uniform(-1, 1, shape, rng).clamp_min(0)
+        release[:, :depots] = 0
+        return {"release_time": release}
 
 
 class Windows(Attribute):
     """
     Service times and narrow windows, each of which can be kept from any depot (Liu et al. 2024).
 
-    With d the distance from the farthest depot, service time s and length w, a window begins
+    With d the distance of the farthest depot, service time s and length w, a window begins
     uniformly between d and the horizon - s - w - d.
 
     Parameters
@@ -192,8 +233,9 @@ class Windows(Attribute):
         depots, shape = num_depots(instance), (len(instance), num_nodes(instance))
         service = uniform(*self.service, shape, rng)
         length = uniform(*self.length, shape, rng)
-        way = pairwise(instance)[:, :depots].amax(1)
-        latest = self.horizon - service - length - way
+        legs = pairwise(instance)
+        way, back = legs[:, :depots].amax(1), legs[:, :, :depots].amax(2)
+        latest = self.horizon - service - length - back
         begin = way + (latest - way) * uniform(0, 1, shape, rng)
         # A millionth of slack: rounding errors never put a window out of reach.
         windows = torch.stack([begin + 1e-6, begin + length - 1e-6], -1)

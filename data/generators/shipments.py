@@ -92,11 +92,11 @@ class ShipmentWindows(Attribute):
         service = uniform(*self.service, shape, rng)
         length = uniform(*self.length, shape, rng)
         legs = pairwise(instance)
-        way = legs[:, :depots].amax(1)
+        way, back = legs[:, :depots].amax(1), legs[:, :, :depots].amax(2)
         delivery = instance["delivery"]
         paired = delivery > 0
         across = legs.gather(2, delivery.unsqueeze(-1)).squeeze(-1)  # to the own delivery
-        last = self.horizon - service - length - way
+        last = self.horizon - service - length - back
         # A pickup leaves time for the way to its delivery and for that one's window.
         rest = last.gather(1, delivery) - across - service - length
         late = torch.where(paired, rest, last)

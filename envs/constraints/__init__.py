@@ -44,6 +44,7 @@ from nco.envs.constraints.single_precision import (
 )
 from nco.envs.constraints.split_capacity import SplitCapacity
 from nco.envs.constraints.time_windows import TimeWindows
+from nco.envs.constraints.trips import TripWindows
 
 __all__ = [
     "AllowedVehicles",
@@ -63,4 +64,5 @@ __all__ = [
     "SinglePrecisionSplitCapacity",
     "SplitCapacity",
     "TimeWindows",
+    "TripWindows",
 ]

@@ -10,7 +10,7 @@ from nco.data.instance import num_depots
 from nco.envs.base import State
 from nco.envs.constraints.clock import Clock, seen
 from nco.envs.features import time_unit
-from nco.envs.plain import Plain
+from nco.envs.plain import INF, Plain
 from nco.envs.routes import Route, Violation
 from nco.envs.schedule import schedule
 
@@ -60,26 +60,28 @@ class TimeWindows(Clock):
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         plain, found = Plain(instance), []
         for k, route in plain.known(routes):
-            found += _lateness(plain, route, k, self.release)
+            found += lateness(plain, route, k, self.release)[0]
         return found
 
     def impossible(self, instance: TensorDict) -> list[Violation]:
         plain, found = Plain(instance), []
         for node in plain.customers:
             ways = [plain.alone(node, v) for v in range(plain.depots)]
-            late = [_lateness(plain, way, None, self.release) for way in ways]
+            late = [lateness(plain, way, None, self.release)[0] for way in ways]
             if all(late):
                 message = f"even on its own: {late[0][0].message}"
                 found.append(Violation("time window", message, node=node))
         return found
 
 
-def _lateness(plain: Plain, route: Route, k: int | None, release: bool) -> list[Violation]:
-    """The first node of a route that is served too late, if there is one."""
-    for stop in schedule(plain, route, release).late:
-        unit = plain.time_steps
-        message = (
-            f"node {stop.node} at {stop.begin / unit:.10g}, window to {stop.close / unit:.10g}"
-        )
-        return [Violation("time window", message, route=k, node=stop.node)]
-    return []
+def lateness(
+    plain: Plain, route: Route, k: int | None, release: bool, earliest: float = -INF
+) -> tuple[list[Violation], float]:
+    """The first node of a route that is served too late, if there is one; and when it ends."""
+    times = schedule(plain, route, release, earliest)
+    found = []
+    for stop in times.late[:1]:
+        begin, close = stop.begin / plain.time_steps, stop.close / plain.time_steps
+        message = f"node {stop.node} at {begin:.10g}, window to {close:.10g}"
+        found.append(Violation("time window", message, route=k, node=stop.node))
+    return found, times.end
