@@ -110,8 +110,21 @@ class Draft:
 
     @cached_property
     def times(self) -> Times:
-        """When things may happen."""
-        return times(self.instance, self.shape, self.largest, self.released)
+        """
+        When things may happen, in units as fine as those of lengths.
+
+        PyVRP's penalty of a unit of lateness is bounded: against finely scaled distances, whole
+        hours as they are would let lateness pay.
+        """
+        known = times(self.instance, self.shape, self.largest, self.released)
+        longest = max(int(matrix.max(initial=0)) for matrix in known.travel)
+        wanted = self._longest_leg() // max(1, longest)
+        allowed = 2**10 * self.largest // max(1, known.horizon)
+        return known.finer(max(1, min(wanted, allowed)))
+
+    def _longest_leg(self) -> int:
+        """What the longest leg is for PyVRP."""
+        return max(int(self.lengths.integers(self.distance * f).max()) for f in self.driven)
 
     @cached_property
     def clients(self) -> list[int]:
@@ -136,7 +149,7 @@ class Draft:
         for step in self.after:
             step()
         distances, durations = self._profiles()
-        unit = self._load_unit(distances)
+        unit = self._load_unit()
         # Only plots look at the coordinates; distances come from the matrices alone.
         locations = [pyvrp.Location(0, 0) for _ in self.distance]
         return pyvrp.ProblemData(
@@ -189,7 +202,7 @@ class Draft:
         left_out = int(self.scaling.integers(self.costs.left_out).sum())
         return min(LARGEST, 2 * int(matrix.max(axis=1).sum()) + left_out + 1)
 
-    def _load_unit(self, distances: list[NDArray[np.int64]]) -> int:
+    def _load_unit(self) -> int:
         """
         PyVRP's units per unit of load, such that its penalties of loads fit long legs.
 
@@ -204,8 +217,7 @@ class Draft:
         amounts += [amount for _, shipment in self.pairs.values() for amount in shipment]
         positive = [amount for amount in amounts if amount > 0]
         mean = sum(positive) / len(positive) if positive else 1.0
-        longest = max(int(self.lengths.integers(self.distance * f).max()) for f in self.driven)
-        return max(1, int(longest / TYPICAL / mean))
+        return max(1, int(self._longest_leg() / TYPICAL / mean))
 
     def _client(self, node: int, unit: int) -> pyvrp.Client:
         return pyvrp.Client(
