@@ -8,28 +8,28 @@ from nco.envs import Context, Features, FeatureSpec, RoutingEnv
 from nco.policies.base import Policy
 from nco.policies.decoder import PointerCache, PointerDecoder
 from nco.policies.encoder import AttentionEncoder, Encoder
-from nco.policies.layers import Normalization, init_uniform
+from nco.policies.layers import Activation, Normalization, init_uniform
 
 
 class AttentionPolicy(Policy):
     """
     Attention encoder, pointer decoder (Kool et al. 2019; POMO, Kwon et al. 2020; ReLD, 2025).
 
-    The defaults are the Attention Model. POMO is ``layers=6, norm="instance",
+    The defaults are the Attention Model (but for ``vehicle_features=False``). POMO is ``layers=6, norm="instance",
     graph_context=False, project_logit_keys=False``.
 
     Parameters
     ----------
     env
         The problem, of which only the sizes of the features are read.
-    dim, heads, layers, hidden, norm
+    dim, heads, layers, hidden, norm, pre_norm, activation, vehicle_features
         Of the encoder, see `AttentionEncoder`; the decoder shares ``heads``.
     tanh_clipping, graph_context, project_logit_keys, residual, distance_bias, neighbours
         Of the decoder, see `PointerDecoder`.
     encoder
         Builds another encoder from the sizes of the features (in YAML: a class and its settings
-        without ``spec``); ``dim``, ``layers``, ``hidden`` and ``norm`` then say nothing, and the
-        decoder has the encoder's channels.
+        without ``spec``); the settings of the default one then say nothing, and the decoder has
+        the encoder's channels.
     """
 
     def __init__(
@@ -47,11 +47,16 @@ class AttentionPolicy(Policy):
         distance_bias: bool = False,
         neighbours: int = 0,
         encoder: Callable[[FeatureSpec], Encoder] | None = None,
+        pre_norm: bool = False,
+        activation: Activation = "relu",
+        vehicle_features: bool = True,
     ):
         super().__init__()
         self.encoder: Encoder
         if encoder is None:
-            self.encoder = AttentionEncoder(env.spec, dim, heads, layers, hidden, norm)
+            self.encoder = AttentionEncoder(
+                env.spec, dim, heads, layers, hidden, norm, pre_norm, activation, vehicle_features
+            )
         else:
             self.encoder = encoder(env.spec)
         self.decoder = PointerDecoder(

@@ -82,7 +82,6 @@ class PointerDecoder(nn.Module):
     ):
         super().__init__()
         self.neighbours = neighbours
-        self.num_depots = spec.num_depots
         self.heads = heads
         self.tanh_clipping = tanh_clipping
         tables = 2 + project_logit_keys + spec.context_nodes
@@ -113,7 +112,7 @@ class PointerDecoder(nn.Module):
         blank = self.no_node[:, None, None, :].expand(-1, nodes.shape[0], 1, -1)
         mean = nodes.mean(1, keepdim=True)
         fixed = torch.zeros_like(mean) if self.graph is None else self.graph(mean)
-        restricted = 0 < self.neighbours < nodes.shape[1] - self.num_depots
+        restricted = 0 < self.neighbours < nodes.shape[1] - features.num_depots
         table = self.distance_weight is not None and not restricted
         return PointerCache(
             keys=keys,
@@ -161,7 +160,7 @@ class PointerDecoder(nn.Module):
     ) -> Tensor:
         """Log-probabilities ``[B, R, N]``, finite at most for the nearest nodes and depots."""
         current, mask = context.nodes[..., -1], context.mask
-        few = nearest_allowed(features, current, mask, self.neighbours, self.num_depots)
+        few = nearest_allowed(features, current, mask, self.neighbours, features.num_depots)
         batch = torch.arange(len(mask), device=mask.device)[:, None, None]
         # [B, R, C, D] each; heads are split again below.
         keys = cache.keys.transpose(1, 2)[batch, few.nodes].flatten(-2).float()

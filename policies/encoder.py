@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nco.envs import Features, FeatureSpec
-from nco.policies.layers import EncoderLayer, Normalization
+from nco.policies.layers import Activation, EncoderLayer, Norm, Normalization
 
 
 class Encoder(nn.Module, ABC):
@@ -23,7 +23,9 @@ class NodeEmbedding(nn.Module):
     """
     Linear embedding of node features, one map for depots and one for customers.
 
-    A depot has coordinates only; its other features are zero and have no weight.
+    A depot's other node features are zero and have no weight. What is particular to its vehicles,
+    and what concerns the whole instance (limits, open ends), is added to it, as RouteFinder does
+    (Berto et al. 2025).
 
     Parameters
     ----------
@@ -31,19 +33,29 @@ class NodeEmbedding(nn.Module):
         Sizes of the environment's features.
     dim
         Channels of the embedding.
+    vehicle_features
+        Whether to look at `Features.vehicles`; the Attention Model does not.
     """
 
-    def __init__(self, spec: FeatureSpec, dim: int):
+    def __init__(self, spec: FeatureSpec, dim: int, vehicle_features: bool = True):
         super().__init__()
-        self.num_depots = spec.num_depots
         self.depot = nn.Linear(2, dim) if spec.num_depots else None
+        self.vehicle = (
+            nn.Linear(spec.vehicle_dim, dim, bias=False)
+            if spec.vehicle_dim and vehicle_features
+            else None
+        )
         self.customer = nn.Linear(spec.node_dim, dim)
 
-    def forward(self, nodes: Tensor) -> Tensor:
-        customers = self.customer(nodes[:, self.num_depots :])
+    def forward(self, features: Features) -> Tensor:
+        depots = features.num_depots
+        customers = self.customer(features.nodes[:, depots:])
         if self.depot is None:
             return customers
-        return torch.cat([self.depot(nodes[:, : self.num_depots, :2]), customers], dim=1)
+        depot = self.depot(features.nodes[:, :depots, :2])
+        if self.vehicle is not None:
+            depot = depot + self.vehicle(features.vehicles)
+        return torch.cat([depot, customers], dim=1)
 
 
 class AttentionEncoder(Encoder):
@@ -57,7 +69,13 @@ class AttentionEncoder(Encoder):
     dim, heads, layers, hidden
         Channels, attention heads, layers, width of the feed-forward sublayers.
     norm
-        ``batch`` as in the Attention Model, ``instance`` as in POMO, ``layer`` or ``none``.
+        ``batch`` as in the Attention Model, ``instance`` as in POMO, ``layer``, ``rms`` or
+        ``none``.
+    pre_norm, activation
+        See `EncoderLayer`; RouteFinder's encoder is ``norm="rms", pre_norm=True,
+        activation="swiglu"``.
+    vehicle_features
+        See `NodeEmbedding`.
     """
 
     def __init__(
@@ -68,12 +86,19 @@ class AttentionEncoder(Encoder):
         layers: int = 3,
         hidden: int = 512,
         norm: Normalization = "batch",
+        pre_norm: bool = False,
+        activation: Activation = "relu",
+        vehicle_features: bool = True,
     ):
         super().__init__()
         self.dim = dim
-        self.embedding = NodeEmbedding(spec, dim)
-        stack = [EncoderLayer(dim, heads, hidden, norm) for _ in range(layers)]
+        self.embedding = NodeEmbedding(spec, dim, vehicle_features)
+        stack: list[nn.Module] = [
+            EncoderLayer(dim, heads, hidden, norm, pre_norm, activation) for _ in range(layers)
+        ]
+        if pre_norm:
+            stack.append(Norm(dim, norm))
         self.layers = nn.Sequential(*stack)
 
     def forward(self, features: Features) -> Tensor:
-        return self.layers(self.embedding(features.nodes))
+        return self.layers(self.embedding(features))

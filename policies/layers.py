@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Normalization = Literal["batch", "instance", "layer", "none"]
+Normalization = Literal["batch", "instance", "layer", "rms", "none"]
+Activation = Literal["relu", "swiglu"]
 
 
 class Norm(nn.Module):
@@ -19,7 +20,8 @@ class Norm(nn.Module):
         Channels D.
     kind
         ``batch``: over instances and nodes (Kool et al. 2019); ``instance``: over the nodes of
-        each instance (Kwon et al. 2020); ``layer``: over the channels of each node; ``none``.
+        each instance (Kwon et al. 2020); ``layer``: over the channels of each node; ``rms``: the
+        same without centring (Zhang and Sennrich 2019); ``none``.
     """
 
     def __init__(self, dim: int, kind: Normalization = "batch"):
@@ -29,7 +31,7 @@ class Norm(nn.Module):
             self.batch = nn.BatchNorm1d(dim)
         elif kind != "none":
             self.weight = nn.Parameter(torch.ones(dim))
-            self.bias = nn.Parameter(torch.zeros(dim))
+            self.bias = nn.Parameter(torch.zeros(dim)) if kind != "rms" else None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.kind == "batch":
@@ -41,6 +43,8 @@ class Norm(nn.Module):
             return x * scale + (self.bias - mean * scale)
         if self.kind == "layer":
             return F.layer_norm(x, x.shape[-1:], self.weight, self.bias)
+        if self.kind == "rms":
+            return F.rms_norm(x.float(), x.shape[-1:], self.weight, 1e-5)
         return x
 
 
@@ -86,6 +90,26 @@ class SelfAttention(nn.Module):
         return self.out(attend(q, k, v).transpose(1, 2).flatten(-2))
 
 
+class SwiGLU(nn.Module):
+    """
+    Gated feed-forward: ``(silu(x A) * x B) C`` (Shazeer 2020, "GLU variants improve transformer").
+
+    Parameters
+    ----------
+    dim, hidden
+        Channels in and out, and in between.
+    """
+
+    def __init__(self, dim: int, hidden: int):
+        super().__init__()
+        self.inner = nn.Linear(dim, 2 * hidden, bias=False)
+        self.outer = nn.Linear(hidden, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.inner(x).chunk(2, -1)
+        return self.outer(F.silu(gate) * value)
+
+
 class EncoderLayer(nn.Module):
     """
     Attention and feed-forward sublayers, each with a skip connection and a normalisation.
@@ -97,18 +121,39 @@ class EncoderLayer(nn.Module):
     norm
         See `Norm`. Without a normalisation each sublayer starts as nothing (a learned scale of
         zero, ReZero, Bachlechner et al. 2021), else deep stacks would not train.
+    pre_norm
+        Normalises what goes into a sublayer instead of what comes out of the sum; the stack then
+        wants another normalisation at its end.
+    activation
+        Of the feed-forward sublayer: ``relu``, or the gated ``swiglu``.
     """
 
-    def __init__(self, dim: int, heads: int, hidden: int, norm: Normalization):
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        hidden: int,
+        norm: Normalization,
+        pre_norm: bool = False,
+        activation: Activation = "relu",
+    ):
         super().__init__()
+        self.pre_norm = pre_norm
         self.attention = SelfAttention(dim, heads)
         self.norm_attention = Norm(dim, norm)
-        self.feed_forward = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        self.feed_forward = (
+            SwiGLU(dim, hidden)
+            if activation == "swiglu"
+            else nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        )
         self.norm_feed_forward = Norm(dim, norm)
         self.gates = nn.Parameter(torch.zeros(2)) if norm == "none" else None
 
     def forward(self, x: Tensor) -> Tensor:
         a, f = (1.0, 1.0) if self.gates is None else self.gates
+        if self.pre_norm:
+            x = x + a * self.attention(self.norm_attention(x))
+            return x + f * self.feed_forward(self.norm_feed_forward(x))
         x = self.norm_attention(x + a * self.attention(x))
         return self.norm_feed_forward(x + f * self.feed_forward(x))
 

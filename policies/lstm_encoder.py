@@ -40,7 +40,7 @@ class LSTMEncoder(Encoder):
             Input embeddings ``[B, N, D]``, node embeddings ``[B, N, D]``, and the state of the
             LSTM after the last node: hidden and cell, ``[B, D]`` each.
         """
-        inputs = self.embedding(features.nodes)
+        inputs = self.embedding(features)
         outputs, (hidden, cell) = self.lstm(inputs)
         nodes = inputs + outputs if self.residual else outputs
         return inputs, nodes, (hidden[0], cell[0])

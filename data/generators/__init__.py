@@ -2,9 +2,11 @@
 
 from nco.data.generators.base import InstanceGenerator
 from nco.data.generators.locations import GaussianMixture, LocationSampler, UniformLocations
+from nco.data.generators.one_of import OneOf
 from nco.data.generators.orienteering import OPGenerator
 from nco.data.generators.prize_collecting import PCTSPGenerator
 from nco.data.generators.uniform import CVRPGenerator, TSPGenerator, default_capacity
+from nco.data.generators.variants import VariantGenerator
 from nco.data.generators.x import XGenerator
 from nco.data.generators.x_locations import XLocations
 
@@ -14,9 +16,11 @@ __all__ = [
     "InstanceGenerator",
     "LocationSampler",
     "OPGenerator",
+    "OneOf",
     "PCTSPGenerator",
     "TSPGenerator",
     "UniformLocations",
+    "VariantGenerator",
     "XGenerator",
     "XLocations",
     "default_capacity",

@@ -61,6 +61,7 @@ def import_attention_model(directory: Path, out: Path) -> None:
         "layers": args.get("n_encode_layers", 3),
         "norm": args.get("normalization", "batch"),
         "tanh_clipping": args.get("tanh_clipping", 10.0),
+        "vehicle_features": False,
     }
     card: dict[str, Any] = {
         "env": {"class_path": "nco.envs.problem", "init_args": {"name": problem}},

@@ -13,11 +13,13 @@ from nco.training.imitation import Imitation
 from nco.training.logger import RunLogger
 from nco.training.module import RoutingModule
 from nco.training.reinforce import REINFORCE
+from nco.training.scales import CostScale, VariantMean
 from nco.training.stream import Stream
 
 __all__ = [
     "REINFORCE",
     "Baseline",
+    "CostScale",
     "Critic",
     "Exponential",
     "Generated",
@@ -29,4 +31,5 @@ __all__ = [
     "RunLogger",
     "Solved",
     "Stream",
+    "VariantMean",
 ]

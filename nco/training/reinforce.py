@@ -14,6 +14,7 @@ from nco.envs import Features, RoutingEnv
 from nco.policies import Policy
 from nco.training.baselines import Baseline, RolloutMean
 from nco.training.module import RoutingModule, split
+from nco.training.scales import CostScale
 
 
 class REINFORCE(RoutingModule):
@@ -34,6 +35,9 @@ class REINFORCE(RoutingModule):
         Sampled rollouts of each instance, when there are no starts.
     starts
         Imposed first moves, one rollout from each; 0 means none, -1 one per customer.
+    scale
+        What costs are divided by before they are compared, such as the mean of each variant in a
+        mixed batch; nothing by default.
     """
 
     epochs: Tensor  # that ended, baseline included
@@ -50,6 +54,7 @@ class REINFORCE(RoutingModule):
         baseline: Baseline | None = None,
         samples: int = 1,
         starts: int = 0,
+        scale: CostScale | None = None,
     ):
         super().__init__(env, policy, optimizer, lr_scheduler, search, seed, weights)
         if samples < 1:
@@ -60,6 +65,7 @@ class REINFORCE(RoutingModule):
         self.baseline.attach(env, policy)
         self.samples = samples
         self.starts = starts
+        self.scale = scale
         self.register_buffer("epochs", torch.tensor(0))
 
     def training_step(self, batch: TensorDict, batch_idx: int) -> Tensor:
@@ -99,7 +105,10 @@ class REINFORCE(RoutingModule):
             For the baseline.
         """
         baseline, extra = self.baseline(cost, instance, features)
-        return ((cost - baseline) * log_likelihood).mean() + extra
+        advantage = cost - baseline
+        if self.scale is not None:
+            advantage = advantage / self.scale(cost, instance)
+        return (advantage * log_likelihood).mean() + extra
 
     def on_train_start(self) -> None:
         # A checkpoint of an epoch's last step was written before that epoch's end, and Lightning

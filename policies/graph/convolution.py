@@ -67,15 +67,14 @@ class ConvolutionEncoder(Encoder):
         super().__init__()
         self.dim = dim
         self.neighbours = neighbours
-        self.num_depots = spec.num_depots
         self.embedding = NodeEmbedding(spec, dim)
         self.layers = nn.ModuleList(
             ConvolutionLayer(convolution, dim, hidden, norm) for convolution in convolutions
         )
 
     def forward(self, features: Features) -> Tensor:
-        graph = near_graph(features, self.neighbours, self.num_depots)
-        x = self.embedding(features.nodes)
+        graph = near_graph(features, self.neighbours, features.num_depots)
+        x = self.embedding(features)
         for layer in self.layers:
             x = layer(x, graph)
         return x

@@ -72,14 +72,13 @@ class GatedGCN(Encoder):
         super().__init__()
         self.dim = dim
         self.neighbours = neighbours
-        self.num_depots = spec.num_depots
         self.embedding = NodeEmbedding(spec, dim)
         self.edge_embedding = nn.Linear(2, dim)
         self.layers = nn.ModuleList(GatedGCNLayer(dim, norm) for _ in range(layers))
 
     def forward(self, features: Features) -> Tensor:
-        graph = near_graph(features, self.neighbours, self.num_depots)
-        x = self.embedding(features.nodes)
+        graph = near_graph(features, self.neighbours, features.num_depots)
+        x = self.embedding(features)
         e = self.edge_embedding(graph.lengths).view(len(x), -1, self.dim)
         for layer in self.layers:
             x, e = layer(x, e, graph.edges)
