@@ -18,7 +18,9 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from safetensors.torch import save_file
+from tensordict import TensorDict
 
+from nco.coverage import obstacles, widen
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.policies import Policy
@@ -51,20 +53,33 @@ class Released:
 
     def require(self, env: RoutingEnv) -> None:
         """
-        Refuses problems that the policy was not trained on.
+        Refuses problems that the policy does not serve: see `nco.coverage`.
 
         Raises
         ------
         InputError
-            The composition differs; the message names the part.
+            A rule is in the way; the message names it.
         """
-        mine, theirs = parts(self.env), parts(env)
-        if mine != theirs:
-            odd = sorted(set(theirs) ^ set(mine))
+        odd = obstacles(self.env, env)
+        if odd:
             raise InputError(
                 f"policy {self.name!r} does not support this problem: they differ in "
-                f"{', '.join(odd)}; the policy is for {' + '.join(mine)}"
+                f"{', '.join(odd)}; the policy is for {' + '.join(parts(self.env))}"
             )
+
+    def adapt(self, env: RoutingEnv, instance: TensorDict) -> tuple[RoutingEnv, TensorDict]:
+        """
+        The environment in which the policy decodes instances ``[B]`` of a problem, and these there.
+
+        Raises
+        ------
+        InputError
+            See `require`.
+        """
+        self.require(env)
+        if parts(env) == parts(self.env):
+            return env, instance  # perhaps in other arithmetic
+        return self.env, widen(self.env, env, instance)
 
 
 def parts(env: RoutingEnv) -> tuple[str, ...]:
@@ -88,22 +103,20 @@ def shipped_policy(name: str) -> Released:
     return load_policy(name)
 
 
-@cache
-def default_policy(parts_of_env: tuple[str, ...]) -> Released:
+def default_policy(env: RoutingEnv) -> Released:
     """
-    The shipped policy for a composition (see `parts`).
+    The shipped policy for a problem: the one trained on just its rules if there is one.
 
     Raises
     ------
     InputError
         There is none.
     """
-    for name in shipped():
-        released = shipped_policy(name)
-        if parts(released.env) == parts_of_env:
-            return released
+    able = [r for r in map(shipped_policy, shipped()) if not obstacles(r.env, env)]
+    if able:
+        return min(able, key=lambda released: len(released.env.constraints))
     raise InputError(
-        f"no shipped policy supports this problem ({' + '.join(parts_of_env)}); there are "
+        f"no shipped policy supports this problem ({' + '.join(parts(env))}); there are "
         f"{', '.join(shipped()) or 'none'}"
     )
 

@@ -15,8 +15,8 @@ class AttentionPolicy(Policy):
     """
     Attention encoder, pointer decoder (Kool et al. 2019; POMO, Kwon et al. 2020; ReLD, 2025).
 
-    The defaults are the Attention Model (but for ``vehicle_features=False``). POMO is ``layers=6, norm="instance",
-    graph_context=False, project_logit_keys=False``.
+    The defaults are the Attention Model (but for ``vehicle_features=False``). POMO is ``layers=6,
+    norm="instance", graph_context=False, project_logit_keys=False``.
 
     Parameters
     ----------

@@ -74,9 +74,9 @@ def evaluate(
     from nco.data.errors import InputError
     from nco.decoding import make_search
     from nco.envs import problem as find_problem
-    from nco.evaluation import evaluate_policy, summary
+    from nco.evaluation import evaluate_policy, refuse_impossible, summary
     from nco.references import read_references
-    from nco.released import default_policy, load_policy, parts
+    from nco.released import default_policy, load_policy
     from nco.report import beside_paper, console, print_json, table_of_evaluation
 
     released = load_policy(policy) if policy is not None else None
@@ -96,16 +96,20 @@ def evaluate(
         name, instances, own = draw(problem, size or 100, count or 1000, distribution, seed)
     else:
         raise InputError("neither --data nor --problem, expected one of them")
-    env = find_problem(name)
+    env = find_problem(name, instance=instances)
     costs = own if costs is None else costs
     if costs is not None and len(costs) < len(instances):
         where = reference or data
         raise InputError(f"{where}: {len(costs)} costs, expected {len(instances)}")
-    released = released or default_policy(parts(env))
+    released = released or default_policy(env)
     released.require(env)
     if paper is not None:
         env = find_problem(name, published=True)
     env.require(instances)
+    if data is not None:
+        refuse_impossible(env, instances, str(data))
+    if paper is None:
+        env, instances = released.adapt(env, instances)
     with progress() as bar:
         task = bar.add_task(f"{released.name} · {decode}", total=len(instances))
         found = evaluate_policy(

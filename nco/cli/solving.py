@@ -15,7 +15,7 @@ from nco.data.errors import InputError
 from nco.data.formats import FileInstance
 from nco.decoding import Decode, Search, make_search
 from nco.envs import RoutingEnv, problem
-from nco.released import default_policy, parts
+from nco.released import default_policy
 from nco.runs import Run
 from nco.solvers.base import Solver
 from nco.solvers.registry import find_solver
@@ -115,7 +115,7 @@ def solve_all(
         task = bar.add_task("", total=len(files) * len(solvers))
         for file in files:
             try:
-                env = problem(file.problem)
+                env = problem(file.problem, instance=file.instance)
                 output.claim(file)
             except InputError as error:
                 outcome.refuse(_at(file, error))
@@ -157,7 +157,7 @@ def _solve(
 ) -> Run:
     policy = None
     if hasattr(solver, "policy"):  # found before the clock starts: loading is not solving
-        policy = (solver.policy or default_policy(parts(env))).name
+        policy = (solver.policy or default_policy(env)).name
     solution = solver.solve(env, file.instance, time_limit, seed)
     return Run(file, env, name, policy, solution, seed)
 

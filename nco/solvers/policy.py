@@ -13,7 +13,7 @@ from nco.data.instance import num_nodes
 from nco.data.seeding import seeded
 from nco.decoding import Augment, MultiStart, OutOfTime, Sampling, Search, Single
 from nco.envs import RoutingEnv
-from nco.released import Released, default_policy, load_policy, parts
+from nco.released import Released, default_policy, load_policy
 from nco.solution import Solution, judge
 from nco.solvers.base import never_worse, refuse_hopeless
 
@@ -64,15 +64,14 @@ class PolicySolver:
     ) -> Solution:
         begun = time.perf_counter()
         refuse_hopeless(env, instance, time_limit)
-        released = self.policy or default_policy(parts(env))
-        released.require(env)
+        released = self.policy or default_policy(env)
+        wide, placed = released.adapt(env, instance.to(self.device))
         policy = released.policy.to(self.device)
-        placed = instance.to(self.device)
         best, actions, trace = float("inf"), list[int](), list[tuple[float, float]]()
         try:
-            for search, rng in self._rounds(env, placed, time_limit, seed):
+            for search, rng in self._rounds(wide, placed, time_limit, seed):
                 limit = None if time_limit is None or best == float("inf") else begun + time_limit
-                row, cost = search(env, policy, placed, rng, limit).best()
+                row, cost = search(wide, policy, placed, rng, limit).best()
                 now = time.perf_counter() - begun
                 if float(cost[0]) < best:
                     best, actions = float(cost[0]), row[0].tolist()
@@ -81,7 +80,7 @@ class PolicySolver:
                     break  # small instances are done before a rollout looks at the clock
         except OutOfTime:
             pass  # the best of the rounds before
-        routes = env.visits.routes(instance, actions)
+        routes = wide.visits.routes(placed.cpu(), actions)
         seconds = time.perf_counter() - begun
         name = f"policy {released.name} (nco {__version__})"
         return never_worse(judge(env, instance, routes, seconds, name, trace), start)

@@ -119,12 +119,12 @@ def test_shipped_policies_are_found_by_problem() -> None:
     assert {"tsp", "cvrp"} <= set(shipped())
     for name in shipped():
         found = load_policy(name)
-        assert parts(default_policy(parts(found.env)).env) == parts(found.env)
+        assert parts(default_policy(found.env).env) == parts(found.env)
         assert scores(found.policy, found.env).exp().sum(-1).allclose(torch.ones(2, 2))
     for name in ("tsp", "cvrp"):
-        assert default_policy(parts(problem(name))).name == name
+        assert default_policy(problem(name)).name == name
     with pytest.raises(InputError, match=r"no shipped policy supports .*Tour.*cvrp, .*tsp"):
-        default_policy(("Tour", "Sightseeing"))
+        default_policy(problem("spctsp"))
 
 
 def test_nothing_is_overwritten_unasked(folder: Path, tmp_path: Path) -> None:

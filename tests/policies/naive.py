@@ -45,6 +45,8 @@ def normalise(norm: Norm, x: Tensor) -> Tensor:
     if norm.kind == "instance":
         normal = nn.InstanceNorm1d(x.shape[-1])(x.mT).mT
         return normal * norm.weight + norm.bias
+    if norm.kind == "rms":
+        return nn.RMSNorm(x.shape[-1], eps=1e-5, elementwise_affine=False)(x) * norm.weight
     return nn.LayerNorm(x.shape[-1], elementwise_affine=False)(x) * norm.weight + norm.bias
 
 
@@ -76,19 +78,25 @@ def encoder_layer(layer: EncoderLayer, x: Tensor) -> Tensor:
 def encode(encoder: AttentionEncoder, features: Features) -> Tensor:
     """Node embeddings ``[B, N, D]``."""
     embedding, rows = encoder.embedding, []
-    for nodes in features.nodes:
+    for b, nodes in enumerate(features.nodes):
         for n, node in enumerate(nodes):
-            depot = embedding.depot is not None and n < embedding.num_depots
+            depot = embedding.depot is not None and n < features.num_depots
             linear = embedding.depot if depot else embedding.customer
-            rows.append(linear.weight @ (node[:2] if depot else node) + linear.bias)
+            embedded = linear.weight @ (node[:2] if depot else node) + linear.bias
+            if depot and embedding.vehicle is not None:
+                embedded = embedded + embedding.vehicle.weight @ features.vehicles[b, n]
+            rows.append(embedded)
     x = torch.stack(rows).view(*features.nodes.shape[:2], -1)
     for layer in encoder.layers:
         x = encoder_layer(layer, x)
     return x
 
 
-def point(decoder: PointerDecoder, h: Tensor, coords: Tensor, context: Context, b: int, r: int):
+def point(
+    decoder: PointerDecoder, h: Tensor, features: Features, context: Context, b: int, r: int
+) -> Tensor:
     """Log-probabilities ``[N]`` of one rollout from the embeddings ``h [N, D]`` of its instance."""
+    coords, count = features.coords[b], features.num_depots
     tables = list(decoder.node_tables.weight.split(h.shape[-1]))
     w_key, w_value = tables[:2]
     w_logit = tables[2] if decoder.project_logit_keys else torch.eye(h.shape[-1])
@@ -101,8 +109,8 @@ def point(decoder: PointerDecoder, h: Tensor, coords: Tensor, context: Context, 
     allowed = [n for n, free in enumerate(context.mask[b, r].tolist()) if free]
     current = int(context.nodes[b, r, -1])
     if decoder.neighbours:
-        depots = [n for n in allowed if n < decoder.num_depots]
-        customers = [n for n in allowed if n >= decoder.num_depots]
+        depots = [n for n in allowed if n < count]
+        customers = [n for n in allowed if n >= count]
         here = coords[max(current, 0)].tolist()
         customers.sort(key=lambda n: math.dist(coords[n].tolist(), here))
         allowed = depots + customers[: decoder.neighbours]
@@ -143,10 +151,7 @@ def step(policy: AttentionPolicy, features: Features, context: Context) -> Tenso
     return torch.stack(
         [
             torch.stack(
-                [
-                    point(policy.decoder, nodes[b], features.coords[b], context, b, r)
-                    for r in range(rollouts)
-                ]
+                [point(policy.decoder, nodes[b], features, context, b, r) for r in range(rollouts)]
             )
             for b in range(batch)
         ]

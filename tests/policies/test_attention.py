@@ -17,7 +17,7 @@ from tests.every_problem import every_problem
 from tests.policies import naive
 from tests.policies.small import small_policy
 
-NORMS = ("batch", "instance", "layer", "none")
+NORMS = ("batch", "instance", "layer", "rms", "none")
 FLAGS = ("graph_context", "project_logit_keys", "residual", "distance_bias")
 COMBINATIONS = [
     dict(zip(FLAGS, values, strict=True)) for values in product((False, True), repeat=4)

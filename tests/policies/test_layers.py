@@ -9,8 +9,8 @@ from torch import nn
 from nco.envs import problem
 from nco.policies import AttentionPolicy
 from nco.policies.decoder import _row
-from nco.policies.encoder import AttentionEncoder
-from nco.policies.layers import EncoderLayer, Norm, attend, rows
+from nco.policies.encoder import AttentionEncoder, NodeEmbedding
+from nco.policies.layers import EncoderLayer, Norm, SwiGLU, attend, rows
 from tests.envs.random_instances import draw
 from tests.policies import naive
 from tests.policies.small import small_policy
@@ -133,3 +133,39 @@ def test_bfloat16_scores_are_normalised_in_float32() -> None:
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.exp().sum(-1), torch.ones(2, 2))
     torch.testing.assert_close(found.exp(), exact.exp(), rtol=0, atol=0.1)
+
+
+def test_rms_norm_and_gated_layer_equal_their_formulas() -> None:
+    """RMSNorm divides by the root mean square; SwiGLU is silu(x A) * (x B), times C."""
+    x = randn(2, 3, 8)
+    norm = Norm(8, "rms")
+    expected = x / (x.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(norm(x), expected)
+    gated = SwiGLU(8, 5)
+    a, b = (gated.inner.weight[:5], gated.inner.weight[5:])
+    inner = (x @ a.T) * torch.sigmoid(x @ a.T) * (x @ b.T)
+    torch.testing.assert_close(gated(x), inner @ gated.outer.weight.T)
+
+
+def test_pre_norm_leaves_the_sum_unnormalised() -> None:
+    """With pre-norm each sublayer sees normalised embeddings and adds to the raw ones."""
+    x = randn(2, 3, 8)
+    layer = EncoderLayer(8, 2, 12, "rms", pre_norm=True, activation="swiglu")
+    middle = x + layer.attention(layer.norm_attention(x))
+    expected = middle + layer.feed_forward(layer.norm_feed_forward(middle))
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_depots_show_their_vehicles_and_limits() -> None:
+    """Two instances that differ only in a limit are embedded differently, at the depot; without
+    vehicle features they are not."""
+    env = problem("vrpl")
+    instance = draw(env, 2, 6, 0)
+    instance["distance_limit"] = instance["distance_limit"][:1] * torch.tensor([1.0, 2.0])
+    for name in ("locs", "demand", "capacity"):
+        instance[name] = instance[name][:1].expand_as(instance[name]).clone()
+    features = env.features(instance)
+    for sees in (True, False):
+        embedded = NodeEmbedding(env.spec, 8, sees)(features)
+        assert torch.equal(embedded[0, 0], embedded[1, 0]) is not sees
+        assert torch.equal(embedded[0, 1:], embedded[1, 1:])

@@ -56,7 +56,7 @@ def test_equals_the_full_decoder_under_the_narrower_mask(name: str, bias: bool) 
     with torch.no_grad():
         near = policy.log_probs(policy.encode(features), driven.trajectory)
         few = nearest_allowed(
-            features, context.nodes[..., -1], context.mask, 4, policy.decoder.num_depots
+            features, context.nodes[..., -1], context.mask, 4, features.num_depots
         )
         mask = torch.zeros_like(context.mask).scatter(-1, few.nodes, few.mask)
         policy.decoder.neighbours = 0
@@ -64,7 +64,7 @@ def test_equals_the_full_decoder_under_the_narrower_mask(name: str, bias: bool) 
         full = policy.decoder(cache, replace(context, mask=mask)).view_as(near)
     assert cache.near is None
     torch.testing.assert_close(near, full, atol=1e-5, rtol=1e-5)
-    assert torch.isfinite(near).sum(-1).max() <= 4 + policy.decoder.num_depots
+    assert torch.isfinite(near).sum(-1).max() <= 4 + features.num_depots
 
 
 @pytest.mark.parametrize("name", GENERATORS)
