@@ -12,7 +12,7 @@ from nco.envs.base import (
 from nco.envs.env import RoutingEnv
 from nco.envs.fleet_routes import FleetRoutes
 from nco.envs.optional_tour import OptionalTour
-from nco.envs.problems import PROBLEMS, Problem, problem
+from nco.envs.problems import PROBLEMS, Problem, problem, row_of
 from nco.envs.routes import Route, Violation
 from nco.envs.split_routes import SplitRoutes
 from nco.envs.visits import DepotRoutes, Tour
@@ -36,4 +36,5 @@ __all__ = [
     "Violation",
     "Visits",
     "problem",
+    "row_of",
 ]

@@ -10,6 +10,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_nodes
+from nco.envs.plain import Plain
 from nco.envs.routes import Route, Violation
 
 
@@ -211,6 +212,14 @@ class Constraint(ABC):
         """
         return None
 
+    def broken(self, state: State) -> Tensor | None:
+        """
+        Which complete rollouts break the rule because it yielded, ``[B, R]`` bool.
+
+        None where the mask never lets that happen.
+        """
+        return None
+
     def node_features(self, instance: TensorDict) -> Tensor | None:
         """Normalised features for the encoder, ``[B, N, node_dim]``."""
         return None
@@ -236,8 +245,16 @@ class Constraint(ABC):
         """What is wrong with finished routes; ``instance`` has batch size 1."""
 
     def impossible(self, instance: TensorDict) -> list[Violation]:
-        """Why no solution can exist, found before any solver starts; batch size 1."""
+        """Why no solution can exist, whoever is visited by whom; batch size 1."""
         return []
+
+    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+        """
+        Why a vehicle cannot serve a node, on the route on which it does nothing else.
+
+        ``route`` is `Plain.alone`: there and back, with the partner of a shipment.
+        """
+        return None
 
 
 class Objective(ABC):

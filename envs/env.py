@@ -13,10 +13,12 @@ from nco.envs.base import Constraint, Context, Features, FeatureSpec, Objective,
 from nco.envs.constraints.pickup_delivery import PickupDelivery
 from nco.envs.constraints.trips import TripWindows
 from nco.envs.features import coordinates
+from nco.envs.hopeless import missing_ways, nobody_can_serve, open_ways, unreachable
 from nco.envs.look_ahead import LookAhead
 from nco.envs.objectives import Distance
 from nco.envs.resource import Resource
 from nco.envs.routes import Route, Violation
+from nco.envs.travel import pick_rows, stays_out
 
 
 class RoutingEnv:
@@ -73,6 +75,9 @@ class RoutingEnv:
         for part in self._ruling:
             tables |= part.tables(instance)
         depots = self.visits.depots(instance)
+        ways = open_ways(instance) if self.visits.num_depots else None
+        if ways is not None:
+            tables["ways"] = ways
         if depots > 1:
             tables["startable"] = self._startable(instance, tables, depots)
         return self._begin(instance, rollouts, tables)
@@ -110,6 +115,13 @@ class RoutingEnv:
             ahead = self._look_ahead is not None and isinstance(rule, Resource)
             if not rule.yields and not ahead:
                 mask = mask & rule.feasible(state)
+        if "ways" in state.tables:  # there, and from there home
+            home = pick_rows(state.tables["ways"].mT, state.first.clamp_min(0))
+            if (stays := stays_out(state)) is not None:
+                home = home | stays
+            fits = pick_rows(state.tables["ways"], state.current) & home
+            fits[..., : self.visits.depots(state.instance)] = True
+            mask = mask & fits
         return mask if self._look_ahead is None else mask & self._look_ahead.feasible(state)
 
     def step(self, state: State, action: Tensor) -> State:
@@ -130,6 +142,18 @@ class RoutingEnv:
     def done(self, state: State) -> Tensor:
         """Which rollouts are complete, ``[B, R]`` bool."""
         return self.visits.done(state)
+
+    def broken(self, state: State) -> Tensor:
+        """
+        Which complete rollouts the checker would refuse, ``[B, R]`` bool.
+
+        Only those whose moves a rule that yields has run out of: see `nco.envs.constraints`.
+        """
+        broken = torch.zeros_like(self.done(state))
+        for rule in self.constraints:
+            if (flaw := rule.broken(state)) is not None:
+                broken = broken | flaw
+        return broken
 
     def max_steps(self, instance: TensorDict) -> int:
         """A bound on the number of actions of any rollout."""
@@ -198,7 +222,7 @@ class RoutingEnv:
         found = self.visits.violations(instance, routes)
         for rule in self.constraints:
             found += rule.violations(instance, routes)
-        return found
+        return found + missing_ways(instance, routes)
 
     def require(self, instance: TensorDict) -> None:
         """
@@ -228,7 +252,10 @@ class RoutingEnv:
         self.require(instance)
         found = [reason for rule in self.constraints for reason in rule.impossible(instance)]
         # A customer that nobody can serve is no obstacle where it may be left out.
-        return [r for r in found if r.node is None] if self.visits.optional else found
+        if not self.visits.optional and not found:
+            found = unreachable(instance, self.visits.num_depots and self.visits.depots(instance))
+            found = found or nobody_can_serve(instance, self.constraints)
+        return found
 
     def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
         """Cost of finished routes in double precision; ``instance`` has batch size 1."""

@@ -62,6 +62,27 @@ class Plain:
         return numbers
 
     @cached_property
+    def demand(self) -> list[float]:
+        """The demand of every node."""
+        return self.of_nodes("demand")
+
+    @cached_property
+    def backhaul(self) -> list[float]:
+        """The backhaul of every node."""
+        return self.of_nodes("backhaul")
+
+    @cached_property
+    def shipment(self) -> list[float]:
+        """The amount of the shipment that is picked up at every node."""
+        return self.of_nodes("shipment")
+
+    @cached_property
+    def allowed(self) -> list[list[int]]:
+        """Which vehicle may visit which node."""
+        flags: list[list[int]] = self.instance["allowed"][0].tolist()
+        return flags
+
+    @cached_property
     def windows(self) -> list[tuple[float, float]]:
         """The time window of every node, in steps."""
         if not self.has("time_windows"):
@@ -112,9 +133,21 @@ class Plain:
         return _legs(durations, self.nodes)
 
     def alone(self, node: int, vehicle: int) -> Route:
-        """The route that a vehicle drives for one node."""
-        stays = self.has("open_route") and bool(self.instance["open_route"][0])
-        return Route((node,), start=vehicle, end=None if stays else vehicle, vehicle=vehicle)
+        """The route that a vehicle drives for one node, and for the other end of its shipment."""
+        end = None if self._stays else vehicle
+        return Route(self._pairs.get(node, (node,)), start=vehicle, end=end, vehicle=vehicle)
+
+    @cached_property
+    def _stays(self) -> bool:
+        return self.has("open_route") and bool(self.instance["open_route"][0])
+
+    @cached_property
+    def _pairs(self) -> dict[int, tuple[int, int]]:
+        """Pickup and delivery of both of them, where they are customers."""
+        targets = [int(target) for target in self.of_nodes("delivery")]
+        pairs = [(a, b) for a, b in enumerate(targets) if b]
+        known = [p for p in pairs if p[0] in self.customers and p[1] in self.customers]
+        return {node: pair for pair in known for node in pair}
 
 
 def stops_of(route: Route) -> list[int]:

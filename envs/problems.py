@@ -91,6 +91,7 @@ PROBLEMS: dict[str, Problem] = {
         lambda: RoutingEnv(DepotRoutes(), [Capacity()]),
         CVRPGenerator,
         lambda: RoutingEnv(DepotRoutes(), [SinglePrecisionCapacity()]),
+        stated=frozenset({"demand", "capacity"}),
     ),
     "sdvrp": Problem(
         "the CVRP, a customer possibly served by several routes",
@@ -177,6 +178,11 @@ PROBLEMS: dict[str, Problem] = {
         lambda: RoutingEnv(DepotRoutes(), [OneCommodity()]),
         drawn(Demands(), Backhauls(mixed=True)),
     ),
+    "1pdvrpltw": Problem(
+        "the 1PDVRP with a limit of the length of routes and time windows",
+        lambda: RoutingEnv(DepotRoutes(), [OneCommodity(), DistanceLimit(), TimeWindows()]),
+        drawn(Demands(), Backhauls(mixed=True), LengthLimits(), Windows()),
+    ),
     "vrpb-strict": Problem(
         "the VRPB with a delivery on every route",
         lambda: RoutingEnv(DepotRoutes(), [MaximumLoad(), LinehaulFirst(), LinehaulOnEachRoute()]),
@@ -214,6 +220,33 @@ PROBLEMS: dict[str, Problem] = {
 PROBLEMS |= {name: row for name, row in VARIANTS.items() if name not in PROBLEMS}
 
 
+# Other names of the same rows.
+ALIASES = {"mtsp-minsum": "mtsp", "hcvrp-minmax": "hcvrp", "site-dependent": "sdvrptw"}
+
+
+def row_of(name: str) -> Problem:
+    """
+    The row of a named problem: of the table `PROBLEMS`, or composed of letters.
+
+    Parameters
+    ----------
+    name
+        A name of the table, of `ALIASES`, or one composed of letters, see `nco.envs.variants`;
+        in upper or lower case.
+
+    Raises
+    ------
+    InputError
+        The name is unknown.
+    """
+    known = name if name in PROBLEMS else canonical(ALIASES.get(name.lower(), name.lower()))
+    if known in PROBLEMS:
+        return PROBLEMS[known]
+    if letters(known) is None:
+        raise InputError(f"problem {name!r} is unknown, expected one of {', '.join(PROBLEMS)}")
+    return variant(known)
+
+
 def problem(name: str, published: bool = False, instance: TensorDict | None = None) -> RoutingEnv:
     """
     The environment of a named problem.
@@ -221,7 +254,7 @@ def problem(name: str, published: bool = False, instance: TensorDict | None = No
     Parameters
     ----------
     name
-        A name of the table `PROBLEMS`, or one composed of letters, see `nco.envs.variants`.
+        See `row_of`.
     published
         In the arithmetic of published weights where that differs (to reproduce published costs).
     instance
@@ -233,13 +266,7 @@ def problem(name: str, published: bool = False, instance: TensorDict | None = No
     InputError
         The name is unknown, or the instance says what none of the problem's rules is about.
     """
-    known = name if name in PROBLEMS else canonical(name)
-    if known in PROBLEMS:
-        row = PROBLEMS[known]
-    elif letters(known) is not None:
-        row = variant(known)
-    else:
-        raise InputError(f"problem {name!r} is unknown, expected one of {', '.join(PROBLEMS)}")
+    row = row_of(name)
     if published and row.published is not None:
         return row.published()
     if instance is None:

@@ -11,7 +11,7 @@ from nco.data.generators import (
     XGenerator,
     XLocations,
 )
-from nco.envs.problems import PROBLEMS, problem
+from nco.envs.problems import row_of
 
 Distribution = Literal["uniform", "cluster", "x"]
 DISTRIBUTIONS: tuple[Distribution, ...] = get_args(Distribution)
@@ -43,8 +43,7 @@ def make_generator(
     InputError
         The problem is unknown, or has no instances of the distribution.
     """
-    problem(name)  # says which problems there are
-    generator = PROBLEMS[name].generator(size)
+    generator = row_of(name).generator(size)
     if distribution == "uniform":
         return generator
     if distribution == "x" and isinstance(generator, CVRPGenerator):

@@ -58,10 +58,8 @@ class AllowedVehicles(Constraint):
             if not allowed[r.vehicle][node]
         ]
 
-    def impossible(self, instance: TensorDict) -> list[Violation]:
-        plain, allowed = Plain(instance), instance["allowed"][0].tolist()
-        return [
-            Violation("allowed vehicles", f"no vehicle may visit node {node}", node=node)
-            for node in plain.customers
-            if not any(row[node] for row in allowed)
-        ]
+    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+        for node in route.visits:
+            if not plain.allowed[route.vehicle][node]:
+                return Violation("allowed vehicles", f"no vehicle that may visit node {node}")
+        return None

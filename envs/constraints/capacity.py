@@ -59,14 +59,12 @@ class Capacity(Constraint):
                 found.append(Violation("capacity", message, route=k))
         return found
 
-    def impossible(self, instance: TensorDict) -> list[Violation]:
-        plain = Plain(instance)
-        capacity = max(plain.of_vehicle("capacity", v) for v in range(plain.depots))
-        return [
-            Violation("capacity", f"demand {demand} of node {node}, capacity {capacity}", node=node)
-            for node, demand in enumerate(plain.of_nodes("demand"))
-            if demand > capacity
-        ]
+    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+        capacity = plain.of_vehicle("capacity", route.vehicle)
+        for node in route.visits:
+            if (demand := plain.demand[node]) > capacity:
+                return Violation("capacity", f"demand {demand} of node {node}, capacity {capacity}")
+        return None
 
 
 def largest_capacity(instance: TensorDict) -> Tensor:

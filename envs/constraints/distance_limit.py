@@ -71,14 +71,10 @@ class DistanceLimit(Resource):
                 found.append(Violation("distance limit", message, route=k))
         return found
 
-    def impossible(self, instance: TensorDict) -> list[Violation]:
-        plain, found = Plain(instance), []
-        for node in plain.customers:
-            ways = [_too_long(plain, plain.alone(node, v)) for v in range(plain.depots)]
-            if None not in ways:
-                message = f"there and back: {ways[0]}"
-                found.append(Violation("distance limit", message, node=node))
-        return found
+    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+        if (message := _too_long(plain, route)) is None:
+            return None
+        return Violation("distance limit", f"to node {route.visits[-1]} and back: {message}")
 
 
 def _too_long(plain: Plain, route: Route) -> str | None:

@@ -76,15 +76,10 @@ class DurationLimit(Clock):
                 found.append(Violation("duration limit", message, route=k))
         return found
 
-    def impossible(self, instance: TensorDict) -> list[Violation]:
-        plain, found = Plain(instance), []
-        for node in plain.customers:
-            ways = [plain.alone(node, v) for v in range(plain.depots)]
-            messages = [_too_long(plain, way, self.release) for way in ways]
-            if None not in messages:
-                message = f"there and back: {messages[0]}"
-                found.append(Violation("duration limit", message, node=node))
-        return found
+    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+        if (message := _too_long(plain, route, self.release)) is None:
+            return None
+        return Violation("duration limit", f"to node {route.visits[-1]} and back: {message}")
 
 
 def _too_long(plain: Plain, route: Route, release: bool) -> str | None:

@@ -49,6 +49,9 @@ class Fleet(Constraint):
         own = one_hot(state.first, num_depots(state.instance))
         return {"used": state.parts["used"] + (own & leaves.unsqueeze(-1))}
 
+    def broken(self, state: State) -> Tensor:
+        return (self._left(state) < 0).any(-1)
+
     def _left(self, state: State) -> Tensor:
         """Vehicles that have not left, ``[B, R, V]``: below 0 where one more than all has."""
         return state.instance["vehicle_count"].unsqueeze(1) - state.parts["used"]
@@ -70,11 +73,10 @@ class Fleet(Constraint):
                 found.append(Violation("fleet", message))
         return found
 
-    def impossible(self, instance: TensorDict) -> list[Violation]:
-        plain = Plain(instance)
-        if plain.customers and not int(instance["vehicle_count"].sum()):
-            return [Violation("fleet", "no vehicles, expected at least one")]
-        return []
+    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+        if plain.of_vehicle("vehicle_count", route.vehicle) > 0:
+            return None
+        return Violation("fleet", "no vehicles, expected at least one")
 
 
 class MinimumRoutes(Constraint):
@@ -101,12 +103,17 @@ class MinimumRoutes(Constraint):
         goes_on = at_depot(state, state.current) | (waiting > self._missing(state))
         shape = (*waiting.shape, state.visited.shape[-1])
         fits = goes_on.unsqueeze(-1).expand(shape).clone()
-        fits[..., :depots] = True
+        # Nor does a solution end without the missing routes.
+        starts = at_depot(state, state.current) & (self._missing(state) > 0)
+        fits[..., :depots] = ~(starts & state.optional & (state.first >= 0)).unsqueeze(-1)
         return fits
 
     def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
         leaves = at_depot(state, state.current) & ~at_depot(state, action)
         return {"left": state.parts["left"] + leaves}
+
+    def broken(self, state: State) -> Tensor:
+        return self._missing(state) > 0
 
     def _missing(self, state: State) -> Tensor:
         """Routes that still have to leave, ``[B, R]``."""

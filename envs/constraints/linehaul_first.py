@@ -72,33 +72,52 @@ class LinehaulFirst(Constraint):
 
 class LinehaulOnEachRoute(Constraint):
     """
-    No route consists of pickups only (VRPB as of Toth & Vigo 1997, and its benchmark sets).
+    No route picks up without delivering (VRPB as of Toth & Vigo 1997, and its benchmark sets).
 
-    Belongs with `LinehaulFirst`: the first customer of a route gets a delivery. It yields: whether
-    the routes of all deliveries have room for all pickups is a packing problem.
+    Belongs with `LinehaulFirst` and holds where it does: a pickup needs a delivery before it. It
+    yields: whether the routes of all deliveries have room for all pickups is a packing problem.
 
-    Instance: ``demand [B, N]`` and ``backhaul [B, N]``.
+    Instance: ``demand [B, N]``, ``backhaul [B, N]``, ``linehaul_first [B]``. State: ``delivers
+    [B, R]`` and ``picks [B, R]``, what the running route has done, and ``empty handed [B, R]``,
+    whether some route did only the latter.
     """
 
-    reads = ("demand", "backhaul")
+    reads = ("demand", "backhaul", "linehaul_first")
     yields = True
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
-        return {}
+        shape = (instance.batch_size[0], rollouts)
+        no = torch.zeros(shape, dtype=torch.bool, device=instance["demand"].device)
+        return {"delivers": no, "picks": no, "empty handed": no}
 
     def feasible(self, state: State) -> Tensor:
-        only = (state.instance["backhaul"] > 0) & (state.instance["demand"] == 0)
-        begins = at_depot(state, state.current)
-        return ~(begins.unsqueeze(-1) & only.unsqueeze(1))
+        instance = state.instance
+        only = (instance["backhaul"] > 0) & (instance["demand"] == 0)
+        only = only & instance["linehaul_first"].bool().unsqueeze(-1)
+        return state.parts["delivers"].unsqueeze(-1) | ~only.unsqueeze(1)
 
     def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
-        return {}
+        instance, ends = state.instance, at_depot(state, action)
+        delivers = state.parts["delivers"] | (instance["demand"].gather(1, action) > 0)
+        picks = state.parts["picks"] | (instance["backhaul"].gather(1, action) > 0)
+        wrong = picks & ~delivers & instance["linehaul_first"].bool().unsqueeze(-1)
+        return {
+            "delivers": delivers & ~ends,
+            "picks": picks & ~ends,
+            "empty handed": state.parts["empty handed"] | (wrong & ends),
+        }
+
+    def broken(self, state: State) -> Tensor:
+        return state.parts["empty handed"]
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+        if not bool(instance["linehaul_first"][0]):
+            return []
         plain = Plain(instance)
         demand, backhaul = plain.of_nodes("demand"), plain.of_nodes("backhaul")
         return [
             Violation("linehaul on each route", "pickups only, expected a delivery", route=k)
             for k, route in plain.known(routes)
-            if all(demand[node] == 0 and backhaul[node] > 0 for node in route.visits)
+            if any(backhaul[node] > 0 for node in route.visits)
+            and not any(demand[node] > 0 for node in route.visits)
         ]

@@ -102,23 +102,32 @@ class MaximumLoad(Constraint):
                 found.append(Violation("capacity", message, route=k))
         return found
 
-    def impossible(self, instance: TensorDict) -> list[Violation]:
-        plain, found = Plain(instance), []
-        capacity = max(plain.of_vehicle("capacity", v) for v in range(plain.depots))
-        names = ("demand", "backhaul", *(("shipment",) if self.shipments else ()))
-        for name in names:
-            for node, amount in enumerate(plain.of_nodes(name)):
-                if amount > capacity:
-                    message = f"{name} {amount} of node {node}, capacity {capacity}"
-                    found.append(Violation("capacity", message, node=node))
+    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+        capacity = plain.of_vehicle("capacity", route.vehicle)
+        amounts = {"demand": plain.demand, "backhaul": plain.backhaul}
         if self.shipments:
-            own = zip(plain.of_nodes("demand"), plain.of_nodes("backhaul"), strict=True)
-            amounts = [demand + backhaul for demand, backhaul in own]
-            for pickup, target in enumerate(plain.of_nodes("delivery")):
-                for node in (pickup, int(target)):
-                    if target and amounts[node]:
-                        message = f"demand {amounts[node]} of node {node}, expected a shipment only"
-                        found.append(Violation("capacity", message, node=node))
+            amounts["shipment"] = plain.shipment
+        for name, amount in amounts.items():
+            for node in route.visits:
+                if amount[node] > capacity:
+                    message = f"{name} {amount[node]} of node {node}, capacity {capacity}"
+                    return Violation("capacity", message)
+        return None
+
+    def impossible(self, instance: TensorDict) -> list[Violation]:
+        if not self.shipments:
+            return []
+        plain, found = Plain(instance), []
+        targets = [int(target) for target in plain.of_nodes("delivery")]
+        for node, amount in enumerate(plain.shipment):
+            if amount and not targets[node]:
+                message = f"shipment {amount} of node {node}, expected a delivery for it"
+                found.append(Violation("pickup and delivery", message, node=node))
+        for pickup, target in enumerate(targets):
+            for node in (pickup, target) if target else ():
+                if own := plain.demand[node] + plain.backhaul[node]:
+                    message = f"demand {own} of node {node}, expected a shipment only"
+                    found.append(Violation("capacity", message, node=node))
         return found
 
 

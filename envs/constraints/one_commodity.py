@@ -81,12 +81,9 @@ class OneCommodity(Constraint):
                 found.append(Violation("capacity", message, route=k))
         return found
 
-    def impossible(self, instance: TensorDict) -> list[Violation]:
-        plain, found = Plain(instance), []
-        capacity = max(plain.of_vehicle("capacity", v) for v in range(plain.depots))
-        amounts = zip(plain.of_nodes("demand"), plain.of_nodes("backhaul"), strict=True)
-        for node, (demand, backhaul) in enumerate(amounts):
-            if abs(demand - backhaul) > capacity:
-                message = f"load {abs(demand - backhaul)} of node {node}, capacity {capacity}"
-                found.append(Violation("capacity", message, node=node))
-        return found
+    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+        capacity = plain.of_vehicle("capacity", route.vehicle)
+        for node in route.visits:
+            if (load := abs(plain.demand[node] - plain.backhaul[node])) > capacity:
+                return Violation("capacity", f"load {load} of node {node}, capacity {capacity}")
+        return None

@@ -63,15 +63,12 @@ class TimeWindows(Clock):
             found += lateness(plain, route, k, self.release)[0]
         return found
 
-    def impossible(self, instance: TensorDict) -> list[Violation]:
-        plain, found = Plain(instance), []
-        for node in plain.customers:
-            ways = [plain.alone(node, v) for v in range(plain.depots)]
-            late = [lateness(plain, way, None, self.release)[0] for way in ways]
-            if all(late):
-                message = f"even on its own: {late[0][0].message}"
-                found.append(Violation("time window", message, node=node))
-        return found
+    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+        late, _ = lateness(plain, route, None, self.release)
+        if not late:
+            return None
+        message = f"node {route.visits[-1]} even on its own: {late[0].message}"
+        return Violation("time window", message)
 
 
 def lateness(

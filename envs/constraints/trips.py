@@ -21,10 +21,13 @@ class TripWindows(TimeWindows):
     `TimeWindows` where the routes of a depot node are trips of one vehicle (MTVRPTW).
 
     A trip begins no earlier than the one before, of those of its depot node, ended. Loading takes
-    the ``service_time`` of the depot node. State: ``ready [B, R, V]``, when each vehicle is at its
-    depot again. A vehicle is offered only if it is still in time for somebody. If none is, one
-    leaves as if it had not driven yet, so that every rollout is completed: the checker then finds
-    it late.
+    the ``service_time`` of the depot node. A vehicle is offered only if it is still in time for
+    somebody. If none is, one leaves as if it had not driven yet, so that every rollout is
+    completed: the checker then finds it late.
+
+    State: ``ready [B, R, V]``, when each vehicle is at its depot again; ``late [B, R]``, whether
+    the running trip begins too late for everybody; ``missed [B, R]``, whether such a trip visited
+    somebody all the same.
 
     Parameters
     ----------
@@ -38,7 +41,8 @@ class TripWindows(TimeWindows):
         ready = torch.zeros(len(instance), rollouts, depots, dtype=torch.double)
         ready = ready.to(parts["time"].device)
         opens = self.bounds(instance)["open"][:, :depots].unsqueeze(1)
-        return {**parts, "ready": torch.maximum(ready, opens)}
+        no = torch.zeros_like(parts["time"], dtype=torch.bool)
+        return {**parts, "ready": torch.maximum(ready, opens), "late": no, "missed": no}
 
     def begin(self, state: State, vehicle: Tensor) -> Amounts:
         opens, *others = super().begin(state, vehicle)
@@ -67,7 +71,16 @@ class TripWindows(TimeWindows):
         vehicle = torch.where(ends, action, 0)
         afresh = super().begin(state, vehicle)[0]
         late = ends & ~self._in_time(back, vehicle)
-        return {**after, "time": torch.where(late, afresh, after["time"]), "ready": ready}
+        return {
+            **after,
+            "time": torch.where(late, afresh, after["time"]),
+            "ready": ready,
+            "late": torch.where(ends, late, state.parts["late"]),
+            "missed": state.parts["missed"] | (state.parts["late"] & ~ends),
+        }
+
+    def broken(self, state: State) -> Tensor:
+        return state.parts["missed"]
 
     def _ready(self, state: State) -> Tensor:
         """``ready`` if the running route ended now, ``[B, R, V]``."""

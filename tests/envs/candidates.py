@@ -8,6 +8,7 @@ from tensordict import TensorDict
 from nco.data.instance import num_depots, num_nodes
 from nco.envs import Route, RoutingEnv
 from nco.envs.base import Visits
+from nco.envs.constraints import TripWindows
 from nco.envs.fleet_routes import FleetRoutes
 from nco.envs.optional_tour import OptionalTour
 from nco.envs.visits import DepotRoutes, Tour, is_open
@@ -15,7 +16,7 @@ from nco.envs.visits import DepotRoutes, Tour, is_open
 Routes = tuple[Route, ...]
 
 
-def tours(instance: TensorDict) -> Iterator[Routes]:
+def tours(env: RoutingEnv, instance: TensorDict) -> Iterator[Routes]:
     """Every order of all nodes."""
     for order in permutations(range(num_nodes(instance))):
         yield (Route(order, start=None, end=None),)
@@ -35,26 +36,32 @@ def partitions(customers: tuple[int, ...]) -> Iterator[frozenset[tuple[int, ...]
                     yield tail | {sequence}
 
 
-def depot_routes(instance: TensorDict) -> Iterator[Routes]:
+def depot_routes(env: RoutingEnv, instance: TensorDict) -> Iterator[Routes]:
     """Every set of non-empty routes."""
     end = None if is_open(instance) else 0
     for sequences in partitions(tuple(range(1, num_nodes(instance)))):
         yield tuple(Route(sequence, end=end) for sequence in sorted(sequences))
 
 
-def fleet_routes(instance: TensorDict) -> Iterator[Routes]:
-    """Every set of non-empty routes, each from every depot node."""
+def fleet_routes(env: RoutingEnv, instance: TensorDict) -> Iterator[Routes]:
+    """Every set of non-empty routes, each from every depot node; of trips in every order."""
     depots, stays = num_depots(instance), is_open(instance)
-    for sequences in partitions(tuple(range(depots, num_nodes(instance)))):
-        ordered = sorted(sequences)
-        for starts in product(range(depots), repeat=len(ordered)):
-            yield tuple(
-                Route(sequence, v, None if stays else v, v)
-                for sequence, v in zip(ordered, starts, strict=True)
-            )
+    everybody = tuple(range(depots, num_nodes(instance)))
+    trips = any(isinstance(rule, TripWindows) for rule in env.constraints)
+    least = 0 if env.visits.optional else len(everybody)
+    for size in range(least, len(everybody) + 1):
+        for customers in combinations(everybody, size):
+            for sequences in partitions(customers):
+                orders = permutations(sequences) if trips else iter([tuple(sorted(sequences))])
+                for ordered in orders:
+                    for starts in product(range(depots), repeat=len(ordered)):
+                        yield tuple(
+                            Route(sequence, v, None if stays else v, v)
+                            for sequence, v in zip(ordered, starts, strict=True)
+                        )
 
 
-def optional_tours(instance: TensorDict) -> Iterator[Routes]:
+def optional_tours(env: RoutingEnv, instance: TensorDict) -> Iterator[Routes]:
     """Every order of every subset of the customers."""
     nodes = num_nodes(instance)
     for size in range(nodes):
@@ -64,7 +71,7 @@ def optional_tours(instance: TensorDict) -> Iterator[Routes]:
 
 # Split routes are missing: their mask delivers as much as it can, which excludes solutions by
 # design (see `nco.envs.constraints.SplitCapacity`).
-EVERYTHING: dict[type[Visits], Callable[[TensorDict], Iterator[Routes]]] = {
+EVERYTHING: dict[type[Visits], Callable[[RoutingEnv, TensorDict], Iterator[Routes]]] = {
     Tour: tours,
     DepotRoutes: depot_routes,
     FleetRoutes: fleet_routes,
@@ -76,6 +83,6 @@ def accepted(env: RoutingEnv, instance: TensorDict) -> dict[frozenset[Route], fl
     """Every candidate that the checker finds nothing wrong with, with its cost."""
     return {
         frozenset(routes): env.routes_cost(instance, routes)
-        for routes in EVERYTHING[type(env.visits)](instance)
+        for routes in EVERYTHING[type(env.visits)](env, instance)
         if not env.check(instance, routes)
     }

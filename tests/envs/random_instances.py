@@ -8,6 +8,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.generators.tours import shortest
 from nco.data.instance import num_depots, num_nodes, validate
 from nco.data.metric import Metric, pairwise
 from nco.envs import FleetRoutes, RoutingEnv
@@ -28,6 +29,7 @@ from nco.envs.constraints import (
     PickupDelivery,
     SplitCapacity,
     TimeWindows,
+    TripWindows,
 )
 from nco.envs.objectives import (
     Distance,
@@ -220,9 +222,20 @@ def _windows(rule: TimeWindows, instance: TensorDict, rng: torch.Generator) -> F
     return fields
 
 
+def _trip_windows(rule: TripWindows, instance: TensorDict, rng: torch.Generator) -> Fields:
+    """The same, depots open for longer by a random factor, and loading that takes time."""
+    fields, depots = _windows(rule, instance, rng), num_depots(instance)
+    fields["time_windows"][:, :depots, 1] *= 1 + 2 * torch.rand(len(instance), 1, generator=rng)
+    fields["time_windows"][:, depots:, 1] *= 1 + 2 * torch.rand(len(instance), 1, generator=rng)
+    fields["service_time"][:, :depots] = 0.1 * torch.rand(len(instance), depots, generator=rng)
+    if "metric" in instance.keys():
+        fields = {name: value.round() for name, value in fields.items()}
+    return fields
+
+
 def _duration_limit(rule: DurationLimit, instance: TensorDict, rng: torch.Generator) -> Fields:
     """Limits from just enough for every customer on its own."""
-    longest = 2 * instance["service_time"].amax(-1)
+    longest = 2 * instance["service_time"].amax(-1) if "service_time" in instance.keys() else 0
     alone = _reach(instance) + longest
     if "time_windows" in instance.keys():  # a pair may have to wait
         alone = alone + instance["time_windows"].amax((1, 2)) * ("delivery" in instance.keys())
@@ -267,6 +280,7 @@ DRAW: dict[type, Draw] = {
     LinehaulOnEachRoute: lambda *_: {},
     DistanceLimit: _distance_limit,
     TimeWindows: _windows,
+    TripWindows: _trip_windows,
     DurationLimit: _duration_limit,
     OpenRoutes: lambda rule, instance, rng: {"open_route": _integers(0, 1, (len(instance),), rng)},
     MinimumPrize: _minimum_prize,
@@ -296,13 +310,17 @@ def draw(env: RoutingEnv, batch: int, nodes: int, seed: int, lattice: bool = Fal
     ----------
     lattice
         Coordinates on a coarse grid and distances rounded to integers: many ties, some nodes at
-        the same place. Else they are uniform in the unit square.
+        the same place. Else they are uniform in the unit square, and for every third seed the
+        distances a matrix that is not symmetric.
     """
     rng = torch.Generator().manual_seed(seed)
     instance = TensorDict({"locs": torch.rand(batch, nodes, 2, generator=rng)}, batch_size=[batch])
     if lattice:
         instance["locs"] = (instance["locs"] * 4).round()
         instance["metric"] = torch.full((batch,), int(Metric.EUC_2D))
+    elif seed % 3 == 2:
+        detour = 1 + torch.rand(batch, nodes, nodes, generator=rng).double()
+        instance["distance"] = shortest(pairwise(instance) * detour)
     if isinstance(env.visits, FleetRoutes):
         depots = 1 + seed % min(3, nodes - 1)
         instance["depots"] = torch.arange(depots).expand(batch, -1).clone()
@@ -311,6 +329,11 @@ def draw(env: RoutingEnv, batch: int, nodes: int, seed: int, lattice: bool = Fal
         instance.update((_scarce_limit if scarce else _fields)(part, instance, rng))
     validate(instance)
     return instance
+
+
+def final(env: RoutingEnv, states: list[State], actions: Tensor) -> State:
+    """Where the rollouts of `rollout` end; they have at least one step."""
+    return env.step(states[-1], actions[..., -1])
 
 
 def pick(mask: Tensor, rng: torch.Generator) -> Tensor:

@@ -13,24 +13,35 @@ from tests.envs.candidates import EVERYTHING, accepted
 from tests.envs.random_instances import draw
 
 FEW = {"cvrp", "vrpb", "vrpmb", "vrpl", "vrptw", "ovrptw", "mdovrpbltw"}
+AT_ONCE = 4096
 ENUMERABLE = [name for name in PROBLEMS if type(problem(name).visits) in EVERYTHING]
 
 
 def allowed(env: RoutingEnv, instance: TensorDict) -> dict[frozenset[Route], float]:
-    """Every solution of one instance that the mask can lead to, with its cost."""
-    state, actions = env.reset(instance), torch.zeros(1, 1, 0, dtype=torch.long)
-    while not bool(env.done(state).all()):
+    """
+    Every solution of one instance that the mask can lead to, no rule broken, with its cost.
+
+    Depth first, so many rollouts at a time that memory does not grow with their number.
+    """
+    found = {}
+    waiting = [(env.reset(instance), torch.zeros(1, 1, 0, dtype=torch.long))]
+    while waiting:
+        state, actions = waiting.pop()
+        if bool(env.done(state).all()):
+            kept = ~env.broken(state)[0]
+            actions = actions[:, kept]
+            costs = env.cost(instance, actions)[0].tolist() if bool(kept.any()) else []
+            for sequence, cost in zip(actions[0].tolist(), costs, strict=True):
+                found[frozenset(env.visits.routes(instance, sequence))] = cost
+            continue
         mask = env.mask(state)
         # A finished rollout waits; of its waiting moves one is enough to follow.
         first = mask & (mask.cumsum(-1) == 1)
         mask = torch.where(env.done(state).unsqueeze(-1), first, mask)
         rows, nodes = mask[0].nonzero(as_tuple=True)
-        state = env.step(state.select(rows.unsqueeze(0)), nodes.unsqueeze(0))
-        actions = torch.cat([actions[:, rows], nodes[None, :, None]], dim=-1)
-    costs = env.cost(instance, actions)[0].tolist()
-    found = {}
-    for sequence, cost in zip(actions[0].tolist(), costs, strict=True):
-        found[frozenset(env.visits.routes(instance, sequence))] = cost
+        for some, theirs in zip(rows.split(AT_ONCE), nodes.split(AT_ONCE), strict=True):
+            after = env.step(state.select(some.unsqueeze(0)), theirs.unsqueeze(0))
+            waiting.append((after, torch.cat([actions[:, some], theirs[None, :, None]], dim=-1)))
     return found
 
 
