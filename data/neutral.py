@@ -30,6 +30,14 @@ def neutral(name: str, instance: TensorDict) -> Tensor:
     return value.expand(shape).clone()
 
 
+def says_nothing(name: str, value: Tensor) -> bool:
+    """Whether an attribute has its neutral value everywhere: as if it were absent."""
+    neutral = SCHEMA[name].neutral
+    if neutral is None:
+        return False
+    return bool((value == torch.as_tensor(neutral, device=value.device)).all())
+
+
 def complete(instance: TensorDict, names: Sequence[str]) -> TensorDict:
     """The instances with neutral values for those of the attributes that they lack."""
     missing = {name: neutral(name, instance) for name in names if name not in instance.keys()}

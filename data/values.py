@@ -20,9 +20,9 @@ def check_values(instance: TensorDict) -> None:
     ------
     InputError
         There is no geometry, or a value is not finite (nor the infinity that means no bound),
-        negative where it is an amount, absurdly large, no known metric, a demand that no vehicle
-        can carry, a time window that closes before it opens, or a pair of pickup and delivery
-        that is none.
+        negative where it is an amount, absurdly large, no known metric, a time window that closes
+        before it opens, or a pair of pickup and delivery that is none. Whether vehicles can do
+        what is asked (carry every demand) is the affair of the problem's rules.
     """
     if not {"locs", "distance"} & set(instance.keys()):
         raise InputError("neither locs nor distance, expected one of them")
@@ -33,7 +33,7 @@ def check_values(instance: TensorDict) -> None:
         high = MAX_INTEGER if SCHEMA[name].integer else MAX_REAL
         low = -high if name in SIGNED else 0
         wrong = ~((value >= low) & (value <= high))  # NaN compares false
-        if _unbounded(name):
+        if unbounded(name):
             wrong &= value != torch.inf
         _refuse(name, value, wrong, f"a number from {low:g} to {high:g}")
     if "metric" in instance.keys():
@@ -47,11 +47,6 @@ def check_values(instance: TensorDict) -> None:
             _refuse(name, value[:, :depots], value[:, :depots] > 0, "0 at the depot")
     if "capacity" in instance.keys():
         _refuse("capacity", instance["capacity"], instance["capacity"] < 1, "at least 1")
-        most = instance["capacity"].view(len(instance), -1).amax(-1)
-        for name in ("demand", "backhaul", "shipment"):
-            if name in instance.keys():
-                wrong = instance[name] > most.unsqueeze(-1)
-                _refuse(name, instance[name], wrong, "at most the capacity")
     if "speed" in instance.keys():
         _refuse("speed", instance["speed"], instance["speed"] <= 0, "a positive number")
     if "time_windows" in instance.keys():
@@ -61,7 +56,7 @@ def check_values(instance: TensorDict) -> None:
         _check_pairs(instance["delivery"], depots)
 
 
-def _unbounded(name: str) -> bool:
+def unbounded(name: str) -> bool:
     """Whether an attribute may be infinite: where that says that there is no bound."""
     neutral = SCHEMA[name].neutral
     return torch.inf in (neutral if isinstance(neutral, tuple) else (neutral,))

@@ -10,6 +10,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.data.seeding import seeded
 from nco.decoding import Augment, Beam, MultiStart, Search, Single
@@ -19,6 +20,7 @@ from nco.runs import gap, stated
 
 SCORES = 4_000_000  # (instance, rollout, node) triples that are decoded at once
 PAIRS = 8_000_000  # (instance, node, node) triples that are encoded at once
+CHECKED = 1000  # instances that are looked at at once before they are solved
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,34 @@ def summary(env: RoutingEnv, found: Evaluation, references: Tensor | None) -> di
         "seconds": found.seconds,
         "instances_per_second": count / max(found.seconds, 1e-9),
     }
+
+
+def refuse_impossible(env: RoutingEnv, instances: TensorDict, source: str) -> None:
+    """
+    Finds out before any decoding whether every instance ``[B]`` has a solution.
+
+    The rules look, one by one, at the instances in which some customer may not come first.
+
+    Parameters
+    ----------
+    env, instances
+        The problem and its instances.
+    source
+        Where they are from, for the message.
+
+    Raises
+    ------
+    InputError
+        One has none; the message names it, the rule and the node.
+    """
+    for begin in range(0, len(instances), CHECKED):
+        batch = instances[begin : begin + CHECKED]
+        first = env.mask(env.reset(batch)).squeeze(1)[:, -env.num_customers(batch) :]
+        for row in (~first.all(-1)).nonzero().flatten().tolist():
+            reasons = env.impossible(batch[row : row + 1])
+            if reasons:
+                found = f"{reasons[0].rule}: {reasons[0].message}"
+                raise InputError(f"{source}: instance {begin + row}: no solution exists: {found}")
 
 
 def evaluate_policy(

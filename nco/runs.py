@@ -1,12 +1,11 @@
 """One solver on one file, and what there is to say about it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nco.data.formats import FileInstance
-from nco.data.instance import num_nodes
-from nco.envs import Route, RoutingEnv
+from nco.envs import RoutingEnv
+from nco.published import numbered
 from nco.solution import Solution
 
 
@@ -62,7 +61,7 @@ class Run:
 
     @property
     def routes(self) -> list[list[int]]:
-        """Customers from 1 as in ``.sol`` files; the one route of a TSP tour has all nodes."""
+        """Customers numbered as in ``.sol`` files; the one route of a TSP tour has all nodes."""
         return numbered(self.env, self.file, self.solution.routes)
 
     def as_json(self) -> dict[str, Any]:
@@ -101,9 +100,3 @@ def gap(env: RoutingEnv, cost: float, reference: float | None) -> float | None:
         return None
     worse = reference - cost if env.objective.maximised else cost - reference
     return 100 * worse / abs(reference)
-
-
-def numbered(env: RoutingEnv, file: FileInstance, routes: Sequence[Route]) -> list[list[int]]:
-    """Routes in the numbers of a ``.sol`` file, which counts customers from 1, without depots."""
-    depots = num_nodes(file.instance) - env.num_customers(file.instance)
-    return [[node + 1 - depots for node in route.visits] for route in routes]

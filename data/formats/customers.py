@@ -72,7 +72,7 @@ def read_solomon(text: str, path: Path, rounding: Rounding) -> FileInstance:
     capacity = integer(words[1], f"{where}: capacity", 1)
     for heading in (("CUSTOMER",), ("CUST", "NO.")):
         _expect(rows, heading, path)
-    fields = _customers(rows, path, _PLAIN, capacity)
+    fields = _customers(rows, path, _PLAIN)
     metric = euclidean_metric(path.stem, "", rounding, Metric.DECIMAL)
     return _file(fields, path, metric, capacity, count)
 
@@ -93,7 +93,7 @@ def read_li_lim(text: str, path: Path, rounding: Rounding) -> FileInstance:
     count = integer(words[0], f"{where}: number of vehicles", 1)
     capacity = integer(words[1], f"{where}: capacity", 1)
     speed = real(words[2], f"{where}: speed", 1e-9)
-    fields = _customers(rows, path, _PAIRED, capacity)
+    fields = _customers(rows, path, _PAIRED)
     if speed != 1:
         fields["speed"] = torch.tensor([speed], dtype=torch.double)
     metric = euclidean_metric(path.stem, "", rounding, Metric.EUCLIDEAN)
@@ -116,7 +116,7 @@ def _expect(rows: list[Row], opening: tuple[str, ...], path: Path) -> Row:
     return where, words
 
 
-def _customers(rows: list[Row], path: Path, columns: int, capacity: int) -> dict[str, Tensor]:
+def _customers(rows: list[Row], path: Path, columns: int) -> dict[str, Tensor]:
     """The attributes of the nodes, numbered from 0 in this order."""
     n = len(rows)
     if n < 2:
@@ -124,17 +124,13 @@ def _customers(rows: list[Row], path: Path, columns: int, capacity: int) -> dict
     locs, windows = torch.zeros(2, n, 2, dtype=torch.double)
     service = torch.zeros(n, dtype=torch.double)
     demand, pickup, delivery = torch.zeros(3, n, dtype=torch.long)
-    lowest = 0 if columns == _PLAIN else -capacity
+    lowest = 0 if columns == _PLAIN else -MAX_INTEGER
     for node, (where, words) in enumerate(rows):
         if len(words) != columns:
             raise InputError(f"{where}: {len(words)} numbers, expected {columns}")
         integer(words[0], f"{where}: number of the node", node, node)
         locs[node] = torch.tensor([real(word, where) for word in words[1:3]], dtype=torch.double)
         demand[node] = integer(words[3], f"{where}: demand", lowest, MAX_INTEGER)
-        if demand[node] > capacity:
-            raise InputError(
-                f"{where}: demand {int(demand[node])}, expected at most the capacity {capacity}"
-            )
         first, last = (real(word, f"{where}: time window", 0) for word in words[4:6])
         if last < first:
             raise InputError(f"{where}: time window {first:g} to {last:g}, expected one that opens")

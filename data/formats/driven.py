@@ -1,10 +1,11 @@
 """Published routes in the terms of the instance: depot nodes and nodes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
-from nco.data.formats.solution import read_solution
+from nco.data.formats.solution import read_solution, read_vehicles
 from nco.data.instance import num_depots, num_nodes
 
 
@@ -13,8 +14,8 @@ def read_driven(path: Path, file: FileInstance) -> list[tuple[int, tuple[int, ..
     Depot node and customers of every route of a ``.sol`` file that visits anyone.
 
     Where the file of the instance tells vehicles apart, the k-th line is that of its k-th vehicle,
-    empty ones included. Between two trips of a vehicle stands a 0: they are routes of their own, in
-    this order.
+    empty ones included. Else the solution has to say to which of several depot nodes its routes
+    belong. Between two trips of a vehicle stands a 0: they are routes of their own, in this order.
 
     Parameters
     ----------
@@ -26,16 +27,12 @@ def read_driven(path: Path, file: FileInstance) -> list[tuple[int, tuple[int, ..
     Raises
     ------
     InputError
-        The file cannot be read, has more routes than there are vehicles, or names a customer that
-        there is not.
+        The file cannot be read, has more routes than there are vehicles, does not tell their depot
+        nodes, or names a customer that there is not.
     """
     lines, _ = read_solution(path)
     depots, nodes = num_depots(file.instance), num_nodes(file.instance)
-    if file.vehicles is not None and len(lines) > len(file.vehicles):
-        raise InputError(
-            f"{path}: {len(lines)} routes, expected at most one for each of the "
-            f"{len(file.vehicles)} vehicles"
-        )
+    vehicles = _vehicles(path, file, depots, len(lines))
     shift = depots - file.first_customer
     driven = []
     for k, visits in enumerate(lines):
@@ -51,6 +48,26 @@ def read_driven(path: Path, file: FileInstance) -> list[tuple[int, tuple[int, ..
                     f"expected {file.first_customer} to {last}"
                 )
             trips[-1].append(number + shift)
-        vehicle = 0 if file.vehicles is None else file.vehicles[k]
-        driven += [(vehicle, tuple(trip)) for trip in trips if trip]
+        driven += [(vehicles[k], tuple(trip)) for trip in trips if trip]
     return driven
+
+
+def _vehicles(path: Path, file: FileInstance, depots: int, lines: int) -> Sequence[int]:
+    """The depot node of each line."""
+    if file.vehicles is not None:
+        if lines > len(file.vehicles):
+            raise InputError(
+                f"{path}: {lines} routes, expected at most one for each of the "
+                f"{len(file.vehicles)} vehicles"
+            )
+        return file.vehicles
+    stated = read_vehicles(path, depots)
+    if stated is None and depots == 1:
+        return [0] * lines
+    if stated is None or len(stated) != lines:
+        found = "none" if stated is None else str(len(stated))
+        raise InputError(
+            f"{path}: depot nodes of {found} of its {lines} routes, expected a line 'Vehicles:' "
+            f"with that of each, 0 to {depots - 1}"
+        )
+    return stated

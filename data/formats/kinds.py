@@ -2,9 +2,12 @@
 What the ``TYPE`` of a ``.vrp`` file settles: the meaning of its numbers, not its rules.
 
 The rules follow from the sections. The conventions are those under which the best-known costs of
-each family were published, as PyVRP's collection of instances states them.
+each family were published, as PyVRP's collection of instances states them. Costs of vehicles are
+read as they stand, but for the sets that state multiples of what their costs were published in:
+`vehicle_steps`.
 """
 
+import re
 from dataclasses import dataclass
 
 from nco.data.metric import Metric
@@ -21,8 +24,6 @@ class Kind:
         What ``EUC_2D`` means; None where the name of the file tells.
     cost_steps
         Steps of a ``.sol`` file's cost in a unit of the distance: 10 where costs are in tenths.
-    vehicle_steps
-        Steps of the costs of vehicles in a unit of the distance.
     linehaul_first
         Whether deliveries come before pickups.
     open_route
@@ -31,15 +32,17 @@ class Kind:
         What has to be there, as the type promises it.
     depot_stated
         Whether there has to be a ``DEPOT_SECTION``; else the first node may be the depot.
+    problem
+        Name of the problem, where no section states its rule; else it follows from them.
     """
 
     metric: Metric | None = None
     cost_steps: int = 1
-    vehicle_steps: int = 1
     linehaul_first: bool = False
     open_route: bool = False
     sections: tuple[str, ...] = ()
     depot_stated: bool = True
+    problem: str | None = None
 
 
 WINDOWS = ("TIME_WINDOW",)
@@ -48,6 +51,7 @@ KINDS = {
     "DCVRP": Kind(),
     "OVRP": Kind(open_route=True),
     "MDVRP": Kind(),
+    "SDVRP": Kind(problem="sdvrp"),  # split deliveries
     "VRPB": Kind(Metric.EUC_2D, linehaul_first=True, sections=("BACKHAUL",)),
     "MVRPB": Kind(),
     "VRPMPD": Kind(),
@@ -64,10 +68,17 @@ KINDS = {
         sections=(*WINDOWS, "VEHICLES_ALLOWED_CLIENTS"),
         depot_stated=False,
     ),
-    # The instances of Pessoa et al. (2018) with their costs times 100.
-    "HFVRP": Kind(Metric.EUCLIDEAN, vehicle_steps=100),
+    "HFVRP": Kind(Metric.EUCLIDEAN),
 }
+# The instances of Pessoa, Sadykov and Uchoa (2018), by their NAME: their files state whole numbers,
+# a hundred times the fixed and unit costs by which the published solutions are measured.
+SCALED_SETS = re.compile(r"X[0-9]+-(FSMF|FSMD|FSMFD|HD|HVRP)")
 # Types that no composition of rules states, and why.
 REFUSED = {
     "GVRP": "MUTUALLY_EXCLUSIVE_GROUP_SECTION asks for one customer of each group",
 }
+
+
+def vehicle_steps(name: str) -> int:
+    """Steps of the costs of vehicles in a unit of the distance, by the ``NAME`` of a file."""
+    return 100 if SCALED_SETS.fullmatch(name) else 1

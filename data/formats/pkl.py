@@ -15,7 +15,10 @@ prize to collect is 1 and is not in the file.
 
 The variants ``[O]VRP[B][L][TW]`` are those of Zhou et al. (2024): open routes, backhauls (negative
 demands), a limit of length, time windows. That routes are open, only the name of the problem says.
-The time at which the depot closes is 3 and is not in the file.
+The time at which the depot closes is 3 and is not in the file. Their VRPB is none by the usual
+rule, deliveries before pickups: the published routes obey that of one commodity, what was picked up
+may be delivered to somebody else. Under the names ``1pdvrp`` and ``1pdvrpltw`` these files are
+instances of that problem, under ``vrpb`` and the like of the usual one.
 """
 
 import pickle
@@ -54,7 +57,8 @@ VARIANTS = {
     for ends, backhaul, limit, windows in product(("", "o"), ("", "b"), ((), LIMIT), ((), WINDOWS))
     if ends or backhaul or limit or windows
 }
-LAYOUTS |= VARIANTS
+ONE_COMMODITY = {"1pdvrp": VARIANTS["vrpb"], "1pdvrpltw": VARIANTS["vrpbltw"]}
+LAYOUTS |= VARIANTS | ONE_COMMODITY
 HORIZON = 3.0
 GRID = 3  # further entries of an item on a grid
 MIN_PRIZE = 1.0
@@ -138,14 +142,17 @@ def from_items(items: Any, problem: str | None = None, source: str = "data set")
         closes = fields.pop("closes")
         closes[:, 0] = HORIZON
         fields["time_windows"] = torch.stack([fields.pop("opens"), closes], -1)
-    backhauls = problem is None or (problem in VARIANTS and "b" in problem)
-    if backhauls and "demand" in names and bool((fields["demand"] < 0).any()):
+    first = problem in VARIANTS and "b" in problem
+    backhauls = first or problem in ONE_COMMODITY
+    if "demand" in names and (
+        backhauls or (problem is None and bool((fields["demand"] < 0).any()))
+    ):
         fields["backhaul"] = -fields["demand"].clamp_max(0)
         fields["demand"] = fields["demand"].clamp_min(0)
-    if problem in VARIANTS and problem.startswith("o"):
-        fields["open_route"] = torch.ones(len(items), dtype=torch.long)
-    if problem is not None and backhauls:
-        fields.setdefault("backhaul", torch.zeros_like(fields["demand"]))
+    flags = {"open_route": problem in VARIANTS and problem.startswith("o"), "linehaul_first": first}
+    for name, said in flags.items():
+        if said:
+            fields[name] = torch.ones(len(items), dtype=torch.long)
     return _checked(source, **fields)
 
 

@@ -3,6 +3,7 @@
 from tensordict import TensorDict
 
 from nco.data.instance import num_depots
+from nco.data.neutral import says_nothing
 
 
 def routing_problem(instance: TensorDict, trips: bool = False) -> str:
@@ -12,8 +13,10 @@ def routing_problem(instance: TensorDict, trips: bool = False) -> str:
     The letters are those of the variants in `nco.envs`: several depots, open routes, backhauls,
     limits of length, time windows. What goes beyond them has the name of its family: shipments from
     one customer to another (``pdp``), several trips (``mtvrp``), customers that not every vehicle
-    may visit, optional customers (``pcvrp``), fleets of several kinds (``hfvrp``), deliveries and
-    pickups at the same customer (``vrpspd``), limits of the time that routes take (``dvrp``).
+    may visit (``sdvrp`` with time windows; without, it would mean split deliveries, so ``hfvrp``),
+    optional customers (``pcvrp``), fleets of several kinds (``hfvrp``), deliveries and pickups at
+    the same customer (``vrpspd``), limits of the time that routes take (``dvrp``). What an instance
+    says besides, a limited fleet or several of these, `nco.envs.problem` adds to the rules.
 
     Parameters
     ----------
@@ -22,7 +25,7 @@ def routing_problem(instance: TensorDict, trips: bool = False) -> str:
     trips
         Whether vehicles may drive several routes.
     """
-    stated = set(instance.keys())
+    stated = {name for name, value in instance.items() if not says_nothing(name, value)}
     several = num_depots(instance) > 1 and len(instance["depots"].unique()) > 1
     prefix = ("md" if several else "") + ("o" if "open_route" in stated else "")
     windows = "tw" if "time_windows" in stated else ""
@@ -32,9 +35,9 @@ def routing_problem(instance: TensorDict, trips: bool = False) -> str:
         return f"{prefix}pdp{tail}"
     if trips or released:
         return f"{prefix}mtvrp{tail}{released}"
-    if "allowed" in stated:  # without time windows the letters are those of split deliveries
-        return f"{prefix}sdvrp{tail}" if windows else f"{prefix}pvrp-zones"
-    if "penalty" in stated:
+    if "allowed" in stated:
+        return f"{prefix}sdvrp{tail}" if windows else f"{prefix}hfvrp{tail}"
+    if "penalty" in instance.keys():  # of 0: nothing is lost with those left out
         return f"{prefix}pcvrp{tail}"
     if {"fixed_cost", "unit_cost"} & stated or instance["capacity"].ndim > 1:
         return f"{prefix}hfvrp{tail}"

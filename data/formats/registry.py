@@ -100,12 +100,19 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
     try:
         file = chosen.read(text, path, rounding)
         check_values(file.instance)
+        usual = rounding == "auto" or _same_metric(file, chosen.read(text, path, "auto"))
     except InputError as error:
         if str(error).startswith(str(path)):
             raise
         raise InputError(f"{path}: {error}") from None
-    found = find_best_known(path, file)
+    found = find_best_known(path, file, usual)
     return file if found is None else replace(file, best_known=found[0], best_known_source=found[1])
+
+
+def _same_metric(file: FileInstance, other: FileInstance) -> bool:
+    """Whether two readings of a file mean the same distances."""
+    metrics = [each.instance.get("metric", None) for each in (file, other)]
+    return len({0 if metric is None else int(metric) for metric in metrics}) == 1
 
 
 def write(path: Path | str, file: FileInstance) -> None:

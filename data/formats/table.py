@@ -101,7 +101,7 @@ def _demand(cells: Cells, column: list[str], lines: list[int]) -> dict[str, Tens
     capacity = integer(value, f"{cells.where(line)}: capacity", 1)
     column = [column[0] or "0", *column[1:]]  # a depot's demand may be left out
     demand = [
-        integer(cell, f"{cells.where(line)}: demand", 0, capacity)
+        integer(cell, f"{cells.where(line)}: demand")
         for cell, line in zip(column, lines, strict=True)
     ]
     if demand[0]:

@@ -4,8 +4,9 @@ shipments and matrices.
 
 VROOM minimises ``costs`` where the matrix has some, else the ``durations`` in seconds: these are
 the instance's distances. Every task has to be served; vehicles that are alike are one depot node.
-What has no place in the instance (breaks, priorities, several dimensions or windows, distances
-between start and end) is refused by its key.
+What has no place in the instance (breaks, priorities, several dimensions or windows, another end
+than the start) is refused by its key. ``distances`` say nothing here: VROOM looks at them for
+costs of kilometres only, which are refused.
 """
 
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from nco.data.instance import make_instance
 from nco.data.numbers import MAX_INTEGER, shown
 
 INF = float("inf")
+UNENDING = MAX_INTEGER  # end of a window that does not close, where a moment opens it
 PER_HOUR = 3600  # VROOM's: a second costs 1
 _VEHICLE = (
     *("id", "description", "profile", "start", "start_index", "end", "end_index", "capacity"),
@@ -101,11 +103,11 @@ def read_vroom(text: str, path: Path, rounding: Rounding) -> FileInstance:
         _task(entry, f"{path}: jobs[{k}]", nodes)
         for k, entry in enumerate(items(content.get("jobs", []), f"{path}: jobs"))
     ]
-    pairs = items(content.get("shipments", []), f"{path}: shipments")
-    if bool(tasks) == bool(pairs):
-        raise InputError(f"{path}: jobs and shipments, expected either of them")
-    for k, entry in enumerate(pairs):
+    jobs = len(tasks)
+    for k, entry in enumerate(items(content.get("shipments", []), f"{path}: shipments")):
         tasks += _shipment(entry, f"{path}: shipments[{k}]", nodes)
+    if not tasks:
+        raise InputError(f"{path}: jobs and shipments: none, expected some")
     kinds = list(dict.fromkeys(vehicles))
     numbers = tuple(kinds.index(vehicle) for vehicle in vehicles)
     rows: list[_Vehicle | _Task] = [*kinds, *tasks]
@@ -114,9 +116,11 @@ def read_vroom(text: str, path: Path, rounding: Rounding) -> FileInstance:
     if all(row.place for row in rows):
         fields["locs"] = torch.tensor([row.place for row in rows], dtype=torch.double)
     timed = "duration" in fields
-    fields |= _of_nodes(kinds, tasks, bool(pairs)) | _of_vehicles(kinds, tasks, timed)
+    fields |= _of_nodes(kinds, tasks, jobs) | _of_vehicles(kinds, tasks, timed)
     if timed and "distance_limit" in fields:
         raise InputError(f"{path}: max_travel_time beside costs is not supported")
+    if timed and any(kind.unit_cost != 1 for kind in kinds):
+        raise InputError(f"{path}: per_hour beside a matrix of costs, expected one of them")
     if len(kinds) > 1:
         fields["depots"] = torch.tensor([kind.index for kind in kinds])
     counts = [numbers.count(k) for k in range(len(kinds))]
@@ -162,7 +166,7 @@ def _vehicle(entry: Any, where: str, nodes: int, profile: str) -> _Vehicle:
         tuple(place(entry["start"], f"{where}.start")) if "start" in entry else (),
         is_open,
         # A capacity of no dimension bounds nothing.
-        _load(entry["capacity"], f"{where}.capacity") if "capacity" in entry else MAX_INTEGER,
+        _load(entry["capacity"], f"{where}.capacity") if entry.get("capacity") else MAX_INTEGER,
         amount(costs.get("fixed", 0), f"{where}.costs.fixed"),
         amount(costs.get("per_hour", PER_HOUR), f"{where}.costs.per_hour") / PER_HOUR,
         amount(entry.get("speed_factor", 1), f"{where}.speed_factor", 1e-3),
@@ -218,7 +222,7 @@ def _window(value: Any, where: str) -> tuple[float, float]:
     if len(value) > 1 or len(items(value[0], where)) != 2:
         raise InputError(f"{where}: expected one window [first, last]")
     first, last = (amount(moment, where) for moment in value[0])
-    return first, last
+    return first, INF if last == UNENDING else last
 
 
 def _skills(entry: dict[str, Any], where: str) -> frozenset[int]:
@@ -226,19 +230,21 @@ def _skills(entry: dict[str, Any], where: str) -> frozenset[int]:
     return frozenset(count(skill, f"{where}.skills") for skill in listed)
 
 
-def _of_nodes(kinds: list[_Vehicle], tasks: list[_Task], paired: bool) -> dict[str, Tensor]:
-    """Loads and times, where there are any."""
+def _of_nodes(kinds: list[_Vehicle], tasks: list[_Task], jobs: int) -> dict[str, Tensor]:
+    """Loads and times, where there are any; behind so many jobs come pairs of tasks."""
     none = [0] * len(kinds)
     loads = {
         name: torch.tensor([*none, *(getattr(task, name) for task in tasks)])
         for name in ("demand", "backhaul", "shipment")
     }
-    if paired:  # pickup and delivery stand one behind the other
-        fields = {"shipment": loads["shipment"]}
-        goes = [len(kinds) + k + 1 if k % 2 == 0 else 0 for k in range(len(tasks))]
-        fields["delivery"] = torch.tensor([*none, *goes])
-    else:
-        fields = {"demand": loads["demand"]}
+    fields: dict[str, Tensor] = {}
+    if jobs < len(tasks):  # pickup and delivery stand one behind the other
+        fields["shipment"] = loads["shipment"]
+        first = len(kinds) + jobs
+        goes = [first + k + 1 if k % 2 == 0 else 0 for k in range(len(tasks) - jobs)]
+        fields["delivery"] = torch.tensor([*none, *[0] * jobs, *goes])
+    if jobs:
+        fields["demand"] = loads["demand"]
         if loads["backhaul"].any():
             fields["backhaul"] = loads["backhaul"]
     opens = [*(kind.window for kind in kinds), *(task.window for task in tasks)]
@@ -265,6 +271,8 @@ def _of_vehicles(kinds: list[_Vehicle], tasks: list[_Task], costs: bool) -> dict
     for name, (values, neutral) in columns.items():
         if any(value != neutral for value in values):
             fields[name] = torch.tensor(values, dtype=torch.double)
+    if len(set(columns["distance_limit"][0])) == 1 and "distance_limit" in fields:
+        fields["distance_limit"] = fields["distance_limit"][0]
     if any(not task.skills <= kind.skills for task in tasks for kind in kinds):
         flags = [[int(task.skills <= kind.skills) for task in tasks] for kind in kinds]
         own = torch.ones(len(kinds), len(kinds), dtype=torch.long)

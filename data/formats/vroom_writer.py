@@ -1,4 +1,10 @@
-"""Writes VROOM's JSON: see `nco.data.formats.vroom`."""
+"""
+Writes VROOM's JSON: see `nco.data.formats.vroom`.
+
+Every depot node is a place of the matrix, those of one depot share the first of them. The vehicles
+stand in the order of the file that was read, or kind by kind. Skills stand for flags: the skill of
+a customer is its number, and the vehicles that may visit it have it.
+"""
 
 import json
 import math
@@ -12,16 +18,19 @@ from torch import Tensor
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
-from nco.data.formats.vroom import PER_HOUR
+from nco.data.formats.problem_name import routing_problem
+from nco.data.formats.vroom import PER_HOUR, UNENDING
 from nco.data.instance import num_depots, num_nodes
 from nco.data.metric import Metric, pairwise
+from nco.data.neutral import says_nothing
 from nco.data.values import attributes
 
 STEPS = {Metric.DECIMAL: 10, Metric.MILLI: 1000}  # in which decimal distances are whole
+_LOADS = {"delivery": "demand", "pickup": "backhaul"}
 _WRITTEN = {
     *("locs", "metric", "distance", "duration", "depots", "vehicle_count", "fixed_cost"),
     *("unit_cost", "speed", "allowed", "demand", "backhaul", "capacity", "delivery", "shipment"),
-    *("open_route", "time_windows", "service_time"),
+    *("open_route", "distance_limit", "time_windows", "service_time"),
 }
 
 
@@ -32,19 +41,24 @@ def write_vroom(path: Path, file: FileInstance) -> None:
     Raises
     ------
     InputError
-        The instance has an attribute that VROOM has no place for, or amounts that are not whole
-        numbers: VROOM computes with integers.
+        The problem or an attribute of the instance says what VROOM has no place for, or amounts
+        are no whole numbers: VROOM computes with integers.
     """
     instance = file.instance
     for name in attributes(instance):
-        if name not in _WRITTEN:
+        if name not in _WRITTEN and not says_nothing(name, instance[name]):
             raise InputError(f"{path}: VROOM's JSON has no place for {name}, expected .json")
     if "capacity" not in instance.keys():
         raise InputError(f"{path}: no capacity, expected a problem with vehicles")
+    plain = routing_problem(instance)
+    if file.problem.removeprefix("a") != plain:  # of asymmetric distances, which any problem takes
+        raise InputError(
+            f"{path}: problem {file.problem} says more than attributes do, expected {plain}"
+        )
     metric = Metric(int(instance["metric"])) if "metric" in instance.keys() else Metric.EUCLIDEAN
     given = {"distance", "duration"} & set(instance.keys())
     steps = 1 if given else STEPS.get(metric, 1)
-    writer = _Writer(path, instance, steps)
+    writer = _Writer(path, file, steps)
     content = {
         "vehicles": writer.vehicles(),
         **writer.tasks(),
@@ -57,12 +71,14 @@ def write_vroom(path: Path, file: FileInstance) -> None:
 class _Writer:
     """The parts of a file of one instance."""
 
-    def __init__(self, path: Path, instance: TensorDict, steps: int):
+    def __init__(self, path: Path, file: FileInstance, steps: int):
         self.path = path
-        self.instance = instance
+        self.instance: TensorDict = file.instance
+        self.labels = file.labels
+        self.order = file.vehicles
         self.steps = steps
-        self.depots = num_depots(instance)
-        self.customers = range(self.depots, num_nodes(instance))
+        self.depots = num_depots(self.instance)
+        self.customers = range(self.depots, num_nodes(self.instance))
 
     def vehicles(self) -> list[dict[str, Any]]:
         """As many of each kind as there are, or as could be needed."""
@@ -70,19 +86,33 @@ class _Writer:
         capacity = self._per_vehicle("capacity", 0)
         fixed = self._per_vehicle("fixed_cost", 0)
         unit, speed = self._per_vehicle("unit_cost", 1), self._per_vehicle("speed", 1)
+        limit = self._per_vehicle("distance_limit", math.inf)
+        place = self._per_vehicle("depots", 0)
         is_open = "open_route" in self.instance.keys() and bool(self.instance["open_route"])
-        written: list[dict[str, Any]] = []
+        timed = "duration" in self.instance.keys()
+        kinds: list[dict[str, Any]] = []
         for k in range(self.depots):
-            vehicle: dict[str, Any] = {"start_index": k, "capacity": [int(capacity[k])]}
-            if not is_open:
-                vehicle["end_index"] = k
-            if fixed[k] or unit[k] != 1 or speed[k] != 1:
-                # VROOM's costs are durations, which a speed makes less.
-                scale = 1 if "duration" in self.instance.keys() else speed[k]
-                vehicle["costs"] = {
-                    "fixed": self._whole(fixed[k] * self.steps, "fixed_cost"),
-                    "per_hour": self._whole(unit[k] * scale * PER_HOUR, "unit_cost in an hour"),
-                }
+            at = place.index(place[k])
+            vehicle: dict[str, Any] = {"capacity": [int(capacity[k])]}
+            ends = ["start"] if is_open else ["start", "end"]
+            for end in ends:
+                vehicle[f"{end}_index"] = at
+                if "locs" in self.instance.keys():
+                    vehicle[end] = self.instance["locs"][0, at].tolist()
+            costs = {"fixed": self._whole(fixed[k] * self.steps, "fixed_cost")}
+            if timed and unit[k] != 1:
+                found = f"unit_cost {unit[k]:g} of distances beside durations"
+                raise InputError(f"{self.path}: {found}, expected 1")
+            if not timed:  # VROOM's costs are durations, which a speed makes less
+                per_hour = unit[k] * speed[k] * PER_HOUR
+                costs["per_hour"] = self._whole(per_hour, "unit_cost in an hour")
+            if costs["fixed"] or costs.get("per_hour", PER_HOUR) != PER_HOUR:
+                vehicle["costs"] = costs
+            if limit[k] < math.inf:
+                if timed:
+                    raise InputError(f"{self.path}: distance_limit beside durations, expected none")
+                travel = limit[k] * self.steps / speed[k]
+                vehicle["max_travel_time"] = self._whole(travel, "distance_limit")
             if speed[k] != 1:
                 vehicle["speed_factor"] = speed[k]
             if (window := self._window(k)) is not None:
@@ -90,31 +120,42 @@ class _Writer:
             if "allowed" in self.instance.keys():
                 flags = self.instance["allowed"][0, k].tolist()
                 vehicle["skills"] = [node for node in self.customers if flags[node]]
-            for _ in range(min(int(counts[k]), len(self.customers))):
-                written.append({"id": len(written) + 1, **vehicle})
-        return written
+            kinds.append(vehicle)
+        order = self.order
+        if order is None:
+            most = len(self.customers)
+            order = tuple(k for k in range(self.depots) for _ in range(min(int(counts[k]), most)))
+        return [{"id": number, **kinds[k]} for number, k in enumerate(order, start=1)]
 
     def tasks(self) -> dict[str, list[dict[str, Any]]]:
-        """Jobs, or shipments."""
-        instance = self.instance
-        if "delivery" not in instance.keys():
-            jobs = []
-            for node in self.customers:
-                job = self._stop(node)
-                for key, name in (("delivery", "demand"), ("pickup", "backhaul")):
-                    if name in instance.keys() and instance[name][0, node]:
-                        job[key] = [int(instance[name][0, node])]
-                jobs.append(job | self._skills(node))
-            return {"jobs": jobs}
-        shipments, goes = [], instance["delivery"][0].tolist()
+        """Jobs and shipments."""
+        jobs: list[dict[str, Any]] = []
+        shipments: list[dict[str, Any]] = []
+        loads = {key: self._amounts(name) for key, name in _LOADS.items()}
+        goes, amounts = self._amounts("delivery"), self._amounts("shipment")
+        targets = {node for node in goes if node}
         for node in self.customers:
-            if goes[node]:
-                load = int(instance["shipment"][0, node]) if "shipment" in instance.keys() else 0
-                stops = {"pickup": self._stop(node), "delivery": self._stop(goes[node])}
-                shipments.append({"amount": [load], **stops, **self._skills(node)})
-        if 2 * len(shipments) != len(self.customers) or "demand" in instance.keys():
-            raise InputError(f"{self.path}: customers beside pairs, expected pairs only")
-        return {"shipments": shipments}
+            served = {key: [amount[node]] for key, amount in loads.items() if amount[node]}
+            if goes[node] or node in targets:
+                if served:
+                    found = f"demand of node {node} beside a shipment"
+                    raise InputError(f"{self.path}: {found}, expected one of them")
+                if goes[node]:
+                    shipments.append(self._shipment(node, goes[node], amounts[node]))
+            else:
+                jobs.append({**self._stop(node), **served, **self._skills(node)})
+        both = {"jobs": jobs, "shipments": shipments}
+        return {key: tasks for key, tasks in both.items() if tasks}
+
+    def _shipment(self, pickup: int, delivery: int, load: int) -> dict[str, Any]:
+        stops = {"pickup": self._stop(pickup), "delivery": self._stop(delivery)}
+        skills = {"skills": [pickup, delivery]} if self._skills(pickup) else {}
+        return {"amount": [load], **stops, **skills}
+
+    def _amounts(self, name: str) -> list[int]:
+        if name not in self.instance.keys():
+            return [0] * num_nodes(self.instance)
+        return [int(value) for value in self.instance[name][0].tolist()]
 
     def matrices(self) -> dict[str, list[list[int]]]:
         """Durations; where they are none of the distances, these are costs."""
@@ -128,6 +169,10 @@ class _Writer:
 
     def _stop(self, node: int) -> dict[str, Any]:
         stop: dict[str, Any] = {"id": node, "location_index": node}
+        if self.labels is not None:
+            stop["description"] = self.labels[node]
+        if "locs" in self.instance.keys():
+            stop["location"] = self.instance["locs"][0, node].tolist()
         if "service_time" in self.instance.keys():
             service = float(self.instance["service_time"][0, node])
             stop["service"] = self._whole(service * self.steps, "service_time")
@@ -142,11 +187,10 @@ class _Writer:
         if "time_windows" not in self.instance.keys():
             return None
         first, last = self.instance["time_windows"][0, node].tolist()
-        if math.isinf(last):
-            if first == 0:
-                return None
-            raise InputError(f"{self.path}: node {node} has a window without end, expected one")
-        return [self._whole(moment * self.steps, "time_windows") for moment in (first, last)]
+        if math.isinf(last) and first == 0:
+            return None
+        closes = UNENDING if math.isinf(last) else self._whole(last * self.steps, "time_windows")
+        return [self._whole(first * self.steps, "time_windows"), closes]
 
     def _per_vehicle(self, name: str, neutral: float) -> list[float]:
         if name not in self.instance.keys():

@@ -15,7 +15,7 @@ from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.fleet import FLEET, FLEET_SECTIONS, Fleet, read_fleet
 from nco.data.formats.geometry import dimension, distances, numbered
-from nco.data.formats.kinds import Kind
+from nco.data.formats.kinds import Kind, vehicle_steps
 from nco.data.formats.problem_name import routing_problem
 from nco.data.formats.rounding import Rounding
 from nco.data.formats.sections import Document
@@ -56,31 +56,26 @@ def read_vrp(document: Document, kind: Kind, rounding: Rounding) -> FileInstance
     depots = _depots(document, n, kind)
     fleet = _limited(document, read_fleet(document, n, depots))
     fields = distances(document, n, rounding, kind.metric) | _of_nodes(document, n, depots)
-    _check_loads(document, fields, depots, max(vehicle.capacity for vehicle in fleet.kinds))
+    _check_depots(document, fields, depots)
     customers = [node for node in range(n) if node not in depots]
     # Depot nodes first, the rest in the order of the file.
     order = torch.tensor([*(depots[vehicle.depot] for vehicle in fleet.kinds), *customers])
     fields = {key: value[order] if value.ndim else value for key, value in fields.items()}
     if "distance" in fields:
         fields["distance"] = fields["distance"][:, order]
-    fields |= fleet.fields(customers, kind.vehicle_steps)
+    name = document.specifications.get("NAME")
+    fields |= fleet.fields(
+        customers, vehicle_steps(document.path.stem if name is None else name.value)
+    )
     if kind.linehaul_first and "backhaul" in fields:
         fields["linehaul_first"] = torch.tensor(1)
     if kind.open_route:
         fields["open_route"] = torch.tensor(1)
     instance = make_instance(**{key: value.unsqueeze(0) for key, value in fields.items()})
     trips = any(vehicle.trips is not None for vehicle in fleet.kinds)
-    problem = routing_problem(instance, trips)
-    if problem == "cvrp" and "vehicle_count" in fields:
-        where = document.where(document.specifications["VEHICLES"].line)
-        count = int(fields["vehicle_count"])
-        raise InputError(
-            f"{where}: VEHICLES (a limited fleet is not supported for {problem}): {count}, "
-            f"expected at least {len(customers)}"
-        )
     return FileInstance(
         document.path.stem,
-        problem,
+        kind.problem or routing_problem(instance, trips),
         instance,
         document.path,
         vehicles=fleet.vehicles if len(fleet.kinds) > 1 else None,
@@ -181,9 +176,7 @@ def _limited(document: Document, fleet: Fleet) -> Fleet:
     return replace(fleet, kinds=kinds)
 
 
-def _check_loads(
-    document: Document, fields: dict[str, Tensor], depots: list[int], capacity: int
-) -> None:
+def _check_depots(document: Document, fields: dict[str, Tensor], depots: list[int]) -> None:
     for name, attribute in (
         ("DEMAND", "demand"),
         ("BACKHAUL", "backhaul"),
@@ -194,10 +187,8 @@ def _check_loads(
         for line, tokens in rows:
             node = int(tokens[0]) - 1
             amount = int(fields[attribute][node])
-            where = f"{document.where(line)}: {attribute} of node {node + 1}"
-            if amount > capacity:
-                raise InputError(f"{where}: {amount}, expected at most the capacity {capacity}")
             if node in depots and amount:
+                where = f"{document.where(line)}: {attribute} of node {node + 1}"
                 raise InputError(f"{where}: {amount}, expected 0 at the depot")
 
 

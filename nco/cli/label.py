@@ -56,9 +56,10 @@ def label(
     name = problem or stored_problem(data)
     if name is None:
         raise InputError(f"{data}: states no problem, expected --problem")
-    env = find_problem(name)
+    find_problem(name)  # says which problems there are
     out = out or data.with_suffix(".labels.npz")
     instances = load_instances(data, problem=name)
+    env = find_problem(name, instance=instances)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:

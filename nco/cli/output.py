@@ -5,8 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from nco.data.errors import InputError
-from nco.data.formats import FileInstance, write_solution
+from nco.data.formats import FileInstance
 from nco.plot import plot_routes
+from nco.published import write_routes
 from nco.report import show_cost, show_gap, show_seconds
 from nco.runs import Run
 
@@ -92,7 +93,7 @@ class Output:
         path = self.target(run.file, run.solver)
         if path is None or not run.solution.feasible or run.cost is None:
             return
-        write_solution(path, run.routes, run.cost)
+        write_routes(path, run.env, run.file, run.solution.routes, run.cost)
         if self.plot:
             picture = path.with_suffix(".png")
             instance, routes = run.file.instance, run.solution.routes

@@ -8,16 +8,25 @@ from typing import Any
 import pytest
 import torch
 
-from nco.data.errors import InputError
+from nco.data.errors import InputError, InputWarning
 from nco.data.formats import FileInstance, read, write
-from nco.data.metric import pairwise
+from nco.data.instance import make_instance, num_depots, num_nodes
+from nco.data.metric import Metric, pairwise
+from nco.envs import PROBLEMS, Route, problem
 from tests.benchmark_data import benchmark_data
 
 DURATIONS = [[0, 5, 9, 4], [6, 0, 3, 7], [8, 2, 0, 1], [4, 7, 2, 0]]
 VROOM: dict[str, Any] = {
     "vehicles": [
         {"id": 1, "start_index": 0, "end_index": 0, "capacity": [8], "time_window": [0, 90]},
-        {"id": 2, "start_index": 3, "end_index": 3, "capacity": [5], "skills": [7]},
+        {
+            "id": 2,
+            "start_index": 3,
+            "end_index": 3,
+            "capacity": [5],
+            "skills": [7],
+            "costs": {"fixed": 30, "per_hour": 7200},
+        },
         {"id": 3, "start_index": 0, "end_index": 0, "capacity": [8], "time_window": [0, 90]},
     ],
     "jobs": [
@@ -25,6 +34,10 @@ VROOM: dict[str, Any] = {
         {"id": 5, "location_index": 1, "pickup": [2], "skills": [7], "description": "north"},
     ],
     "matrices": {"car": {"durations": DURATIONS}},
+}
+SCALED = {
+    *("locs", "distance", "duration", "time_windows", "service_time", "distance_limit"),
+    "fixed_cost",
 }
 OSRM: dict[str, Any] = {
     "code": "Ok",
@@ -96,7 +109,8 @@ def test_vroom_shipments(tmp_path: Path) -> None:
         (("jobs", 1, "time_windows"), [[0, 1], [2, 3]], "jobs[1].time_windows: expected one"),
         (("jobs", 1, "location_index"), 4, "jobs[1].location_index: '4', expected an integer"),
         (("jobs", 1, "pickup"), [2.5], "jobs[1].pickup: '2.5', expected an integer"),
-        (("shipments",), [{}], "jobs and shipments, expected either of them"),
+        (("shipments",), [{}], "shipments[0].pickup: 'None', expected a JSON object"),
+        (("matrices", "car", "costs"), DURATIONS, "per_hour beside a matrix of costs"),
         (("matrices", "car", "durations", 1, 2), None, "durations[1][2]: 'None', expected a numb"),
         (("matrices",), {}, "matrices: 0 profiles, expected one"),
         (("vehicles", 1, "profile"), "truck", "vehicles[1].profile: there is no other matrix"),
@@ -122,9 +136,10 @@ def test_what_vroom_says_and_we_do_not(
 )
 def test_vroom_is_written(folder: str, name: str, steps: int, tmp_path: Path) -> None:
     """What is written is read back, in steps of the distances; fractions are refused."""
-    file = read(benchmark_data(folder, name), "auto" if steps else "nearest")
     path = tmp_path / "t.vroom.json"
     if not steps:  # costs of 0.83 in a unit are 2988 in an hour
+        with pytest.warns(InputWarning, match="its cost is one of other distances"):
+            file = read(benchmark_data(folder, name), "nearest")
         write(path, file)
         again = read(path).instance
         for key in ("demand", "unit_cost", "fixed_cost", "capacity"):
@@ -134,6 +149,7 @@ def test_vroom_is_written(folder: str, name: str, steps: int, tmp_path: Path) ->
         with pytest.raises(InputError, match="distance with fractions, expected whole numbers"):
             write(path, unrounded)
         return
+    file = read(benchmark_data(folder, name))
     write(path, file)
     again = read(path).instance
     assert read(path).problem == "vrptw"
@@ -144,15 +160,96 @@ def test_vroom_is_written(folder: str, name: str, steps: int, tmp_path: Path) ->
         assert torch.equal(again[key], file.instance[key])
 
 
-def test_vroom_round_trip(tmp_path: Path) -> None:
-    """A file with depots, skills and shipments says the same once written and read."""
-    for content in (VROOM, {**VROOM, "jobs": VROOM["jobs"][:1]}):
-        file = read(put(tmp_path, content))
-        write(tmp_path / "again.vroom.json", file)
-        again = read(tmp_path / "again.vroom.json")
-        assert set(again.instance.keys()) == set(file.instance.keys())
-        for key in set(file.instance.keys()) - {"depots"}:
-            assert torch.equal(again.instance[key], file.instance[key]), key
+SHIPMENT: dict[str, Any] = {
+    "amount": [3],
+    "skills": [7],
+    "pickup": {"id": 8, "location_index": 1, "service": 2},
+    "delivery": {"id": 9, "location_index": 2, "time_windows": [[3, 90]]},
+}
+
+
+@pytest.mark.parametrize(("jobs", "shipments"), [(2, 0), (1, 0), (0, 1), (2, 1), (1, 2)])
+def test_vroom_round_trip(jobs: int, shipments: int, tmp_path: Path) -> None:
+    """A file with depots, skills, jobs and shipments says the same once written and read."""
+    content = {**VROOM, "jobs": VROOM["jobs"][:jobs], "shipments": [SHIPMENT] * shipments}
+    file = read(put(tmp_path, {key: value for key, value in content.items() if value}))
+    write(tmp_path / "again.vroom.json", file)
+    again = read(tmp_path / "again.vroom.json")
+    assert set(again.instance.keys()) == set(file.instance.keys())
+    assert (again.problem, again.vehicles, again.labels) == (
+        file.problem,
+        file.vehicles,
+        file.labels,
+    )
+    for key in set(file.instance.keys()) - {"depots"}:
+        assert torch.equal(again.instance[key], file.instance[key]), key
+    places = [row.instance["depots"].unique(return_inverse=True)[1] for row in (file, again)]
+    assert torch.equal(*places)
+
+
+def test_vroom_jobs_beside_shipments(tmp_path: Path) -> None:
+    """Loads of jobs and of shipments share a vehicle, in a problem that PyVRP and we agree on."""
+    file = read(put(tmp_path, {**VROOM, "shipments": [SHIPMENT]}))
+    assert file.problem == "mdpdptw" and file.labels is not None
+    assert file.labels[2:] == ("4", "north", "8", "9")
+    instance = file.instance
+    assert instance["demand"].tolist() == [[0, 0, 3, 0, 0, 0]]
+    assert instance["backhaul"].tolist() == [[0, 0, 0, 2, 0, 0]]
+    assert instance["shipment"].tolist() == [[0, 0, 0, 0, 3, 0]]
+    assert instance["delivery"].tolist() == [[0, 0, 0, 0, 5, 0]]
+    assert instance["allowed"][0, 0].tolist() == [1, 1, 1, 0, 0, 0]  # skills of the second only
+    env = problem(file.problem, instance=instance)
+    routes = [Route((2,), 0, 0, 0), Route((3, 4, 5), 1, 1, 1)]
+    assert env.check(instance, routes) == []
+    # Load 5 of 5 on the second; 30 for it, twice its 7 + 0 + 3 + 1 (3 - 1 - 1 - 2 - 3), and 17.
+    assert env.routes_cost(instance, routes) == 17 + 30 + 2 * 11
+    heavy = {**SHIPMENT, "amount": [4]}
+    instance = read(put(tmp_path, {**VROOM, "shipments": [heavy]})).instance
+    assert {v.rule for v in env.check(instance, routes)} == {"capacity"}
+
+
+@pytest.mark.parametrize(
+    "name", ["pdptw", "vrpspd", "hfvrp", "ovrpmb", "vrpl", "mdcvrp", "sdvrptw"]
+)
+def test_vroom_takes_generated_instances(name: str, tmp_path: Path) -> None:
+    """On a grid, generated instances of many problems come back with the same nodes and costs."""
+    drawn = PROBLEMS[name].generator(8)(1, torch.Generator().manual_seed(3))
+    fields = {k: (v * 1000).round() if k in SCALED else v for k, v in drawn.items()}
+    fields["metric"] = torch.tensor([int(Metric.EUC_2D)])
+    if "unit_cost" in fields:
+        fields["unit_cost"] = torch.tensor([[1.0, 1.25, 2.5]])
+    file = FileInstance("t", name, make_instance(**fields), tmp_path)
+    write(tmp_path / "t.vroom.json", file)
+    again = read(tmp_path / "t.vroom.json")
+    assert again.problem == name.removeprefix("a")
+    size = num_nodes(file.instance)
+    # Pairs come last, one behind the other: nodes are the same but for their order.
+    place = again.instance["locs"][0].tolist()
+    order = torch.tensor([place.index(node) for node in file.instance["locs"][0].tolist()])
+    order[: num_depots(file.instance)] = torch.arange(num_depots(file.instance))
+    assert sorted(order.tolist()) == list(range(size))
+    matrix = again.instance["distance"][0][order][:, order]
+    assert torch.equal(matrix, pairwise(file.instance)[0].double())
+    for key in set(fields) & {"demand", "backhaul", "service_time", "time_windows", "shipment"}:
+        assert torch.equal(again.instance[key][0, order].double(), fields[key][0].double()), key
+    for key in set(fields) & {"capacity", "fixed_cost", "unit_cost", "distance_limit"}:
+        found = again.instance[key].double().expand(fields[key].shape)
+        assert torch.equal(found, fields[key].double()), key
+    if "delivery" in fields:
+        goes = again.instance["delivery"][0, order]
+        assert [int(order[t]) if t else 0 for t in fields["delivery"][0]] == goes.tolist()
+    if "allowed" in fields:
+        customers = slice(num_depots(file.instance), None)
+        flags = again.instance["allowed"][0][:, order]
+        assert torch.equal(flags[:, customers], fields["allowed"][0].long()[:, customers])
+
+
+@pytest.mark.parametrize("name", ["sdvrp", "mtvrptw", "hcvrp", "vrptw-vehicles"])
+def test_vroom_has_no_such_problem(name: str, tmp_path: Path) -> None:
+    """What only the name of a problem says (trips, split loads, an objective) is refused."""
+    drawn = PROBLEMS[name].generator(5)(1, torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match=f"problem {name} says more than attributes do"):
+        write(tmp_path / "t.vroom.json", FileInstance("t", name, drawn, tmp_path))
 
 
 def test_vroom_has_no_place_for_it(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_attributes(name: str) -> None:
     _, instances = variant_set(name)
     expected = {"locs", "demand", "capacity"}
     expected |= {"open_route"} if name.startswith("O") else set()
-    expected |= {"backhaul"} if "B" in name else set()
+    expected |= {"backhaul", "linehaul_first"} if "B" in name else set()
     expected |= {"distance_limit"} if "L" in name else set()
     expected |= WINDOWS if "TW" in name else set()
     assert set(instances.keys()) == expected and instances["locs"].shape == (1000, 51, 2)
