@@ -11,6 +11,7 @@ from nco.data.errors import InputError
 from nco.data.formats.pkl import from_items, to_items
 from nco.data.metric import leg
 from nco.data.unpickle import unpickle
+from nco.envs import problem
 from tests.benchmark_data import benchmark_data
 
 SETS = ["CVRP", "OVRP", "VRPB", "VRPL", "VRPTW", "OVRPTW", "VRPBLTW"]
@@ -80,6 +81,19 @@ def test_layout_follows_from_the_items() -> None:
     assert batch["service_time"].tolist() == [[0, 0.2, 0.2]]
     batch = from_items([ITEM], "ovrpb")
     assert batch["open_route"].tolist() == [1]
+
+
+@pytest.mark.parametrize(("name", "usual"), [("1pdvrp", "vrpb"), ("1pdvrpltw", "vrpbltw")])
+def test_one_commodity(name: str, usual: str) -> None:
+    """The sets with pickups have a name for the rule that their published routes obey."""
+    extra = (3.0, [0.2, 0.2], [1.0, 0.5], [2.0, 1.5]) if name.endswith("tw") else ()
+    batch, other = (from_items([(*ITEM, *extra)], each) for each in (name, usual))
+    assert set(other.keys()) - set(batch.keys()) == {"linehaul_first"}
+    assert all(torch.equal(batch[key], other[key]) for key in batch.keys())
+    loads = problem(name, instance=batch).constraints[0]
+    assert type(loads).__name__ == "OneCommodity"
+    assert problem(usual, instance=other).impossible(other) == []
+    assert from_items([(ITEM[0], ITEM[1], [3, 4], 10.0, *extra)], name)["backhaul"].sum() == 0
 
 
 def test_layouts_that_do_not_fit() -> None:
