@@ -37,6 +37,8 @@ class State:
         ``startable [B, V, N]`` says which nodes a route from each depot node may visit first.
     optional
         Whether customers may be left out.
+    count
+        How many nodes are visited, ``[B, R]``, where the visits keep it up to date.
     """
 
     instance: TensorDict
@@ -46,6 +48,7 @@ class State:
     parts: dict[str, Tensor]
     tables: dict[str, Tensor] = field(default_factory=dict)
     optional: bool = False
+    count: Tensor | None = None
 
     def select(self, index: Tensor) -> "State":
         """The rollouts ``index [B, S]`` of each instance, as S rollouts (beam search, pruning)."""
@@ -61,7 +64,24 @@ class State:
             first=rows(self.first),
             visited=rows(self.visited),
             parts={name: rows(value) for name, value in self.parts.items()},
+            count=None if self.count is None else rows(self.count),
         )
+
+    @property
+    def unvisited(self) -> Tensor:
+        """How many nodes are not, ``[B, R]``."""
+        if self.count is not None:
+            return self.visited.shape[-1] - self.count
+        # On a CPU a sum of bytes is three times faster than one of truths, or than `all`.
+        return self.visited.shape[-1] - self.visited.view(torch.uint8).sum(-1)
+
+    def visit(self, node: Tensor) -> "State":
+        """With nodes ``[B, R]`` visited."""
+        index = node.unsqueeze(-1)
+        count = self.count
+        if count is not None:
+            count = count + ~self.visited.gather(-1, index).squeeze(-1)
+        return replace(self, visited=self.visited.scatter(-1, index, True), count=count)
 
 
 class Legs(NamedTuple):

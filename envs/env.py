@@ -137,7 +137,7 @@ class RoutingEnv:
             return after
         served = ~torch.stack(rests).any(0)
         visited = after.visited.scatter(-1, action.unsqueeze(-1), served.unsqueeze(-1))
-        return replace(after, visited=visited)
+        return replace(after, visited=visited, count=None)
 
     def done(self, state: State) -> Tensor:
         """Which rollouts are complete, ``[B, R]`` bool."""

@@ -29,11 +29,10 @@ class Tour(Visits):
 
     def step(self, state: State, action: Tensor) -> State:
         first = torch.where(state.first < 0, action, state.first)
-        visited = state.visited.scatter(-1, action.unsqueeze(-1), True)
-        return replace(state, current=action, first=first, visited=visited)
+        return replace(state.visit(action), current=action, first=first)
 
     def done(self, state: State) -> Tensor:
-        return state.visited.all(-1)
+        return state.unvisited == 0
 
     def max_steps(self, instance: TensorDict) -> int:
         return num_nodes(instance)
@@ -87,17 +86,16 @@ class DepotRoutes(Visits):
         return _start(instance, rollouts, 0)
 
     def feasible(self, state: State) -> Tensor:
-        served = state.visited[..., 1:]
         # From the depot only to a customer, until all are served: an empty route is no move.
-        depot = (state.current != 0) | served.all(-1)
-        return torch.cat([depot.unsqueeze(-1), ~served], dim=-1)
+        free = ~state.visited
+        free[..., 0] = (state.current != 0) | _all_served(state)
+        return free
 
     def step(self, state: State, action: Tensor) -> State:
-        visited = state.visited.scatter(-1, action.unsqueeze(-1), True)
-        return replace(state, current=action, visited=visited)
+        return replace(state.visit(action), current=action)
 
     def done(self, state: State) -> Tensor:
-        return state.visited[..., 1:].all(-1) & (state.current == 0)
+        return _all_served(state) & (state.current == 0)
 
     def max_steps(self, instance: TensorDict) -> int:
         return 2 * (num_nodes(instance) - 1)
@@ -175,12 +173,17 @@ def is_open(instance: TensorDict) -> bool:
     return "open_route" in instance.keys() and bool(instance["open_route"][0])
 
 
+def _all_served(state: State) -> Tensor:
+    """Whether all customers of the only depot are visited, bool ``[B, R]``."""
+    return state.unvisited == (~state.visited[..., 0]).long()
+
+
 def _start(instance: TensorDict, rollouts: int, node: int) -> State:
     batch, device = instance.batch_size[0], instance.device
     device = device or next(iter(instance.values())).device
     nodes = torch.full((batch, rollouts), node, dtype=torch.long, device=device)
     visited = torch.zeros(batch, rollouts, num_nodes(instance), dtype=torch.bool, device=device)
-    return State(instance=instance, current=nodes, first=nodes, visited=visited, parts={})
+    return State(instance, nodes, nodes, visited, {}, count=torch.zeros_like(nodes))
 
 
 def _each_once(routes: Sequence[Route], expected: range) -> list[Violation]:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from torch import Tensor
 
 from nco.envs import Context, Features, FeatureSpec, RoutingEnv
-from nco.policies.base import Policy
+from nco.policies.base import Policy, Trajectory
 from nco.policies.decoder import PointerCache, PointerDecoder
 from nco.policies.encoder import AttentionEncoder, Encoder
+from nco.policies.evaluate import evaluate_in_parts
 from nco.policies.layers import Activation, Normalization, init_uniform
 
 
@@ -79,3 +80,8 @@ class AttentionPolicy(Policy):
         self, embeddings: PointerCache, context: Context, memory: tuple[Tensor, ...] = ()
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         return self.decoder(embeddings, context), memory
+
+    def evaluate(self, embeddings: PointerCache, trajectory: Trajectory) -> Tensor:
+        if trajectory.actions.device.type != "cpu":
+            return super().evaluate(embeddings, trajectory)
+        return evaluate_in_parts(self.decoder, embeddings, trajectory)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nco.envs import Context, Features, FeatureSpec
-from nco.policies.layers import attend, rows
+from nco.policies.layers import attend, point, rows
 from nco.policies.nearest import nearest_allowed
 
 
@@ -20,12 +20,11 @@ class PointerCache:
     keys, values
         Of the glimpse, ``[B, H, N, D / H]``.
     logit_keys
-        ``[B, N, D]``.
-    fixed
-        The part of the query that no step changes, ``[B, 1, D]``.
+        ``[B, N, D]``; unless something comes in between (see `PointerDecoder.folded`), they hold
+        the projection of the glimpse, too.
     by_node
         The part of the query that each context node adds, ``[K, B, N + 1, D]``; row N of every
-        table stands for "no node yet".
+        table stands for "no node yet". The first table holds what no step changes, too.
     log_distance
         Minus the logarithm of the distances, ``[B, N, N]``, or None if the decoder has no use.
     near
@@ -35,7 +34,6 @@ class PointerCache:
     keys: Tensor
     values: Tensor
     logit_keys: Tensor
-    fixed: Tensor
     by_node: Tensor
     log_distance: Tensor | None
     near: Features | None = None
@@ -103,23 +101,35 @@ class PointerDecoder(nn.Module):
         if self.distance_weight is not None:
             nn.init.ones_(self.distance_weight.bias)
 
+    @property
+    def folded(self) -> bool:
+        """
+        Whether the glimpse is projected and compared with the logit keys in one product.
+
+        ``(W g) . k = g . (W' k)``: once for every node instead of once for every decision.
+        """
+        return self.feed_forward is None and self.dynamic is None and not self.neighbours
+
     def precompute(self, nodes: Tensor, features: Features) -> PointerCache:
         """All per-instance tables from the embeddings ``[B, N, D]``."""
         tables = self.node_tables(nodes).chunk(self.node_tables.out_features // nodes.shape[-1], -1)
         keys, values = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in tables[:2])
         logit_keys = tables[2] if self.project_logit_keys else nodes
+        if self.folded:
+            logit_keys = logit_keys @ self.out.weight.to(logit_keys.dtype)
         by_node = torch.stack(tables[2 + self.project_logit_keys :])
         blank = self.no_node[:, None, None, :].expand(-1, nodes.shape[0], 1, -1)
-        mean = nodes.mean(1, keepdim=True)
-        fixed = torch.zeros_like(mean) if self.graph is None else self.graph(mean)
+        by_node = torch.cat([by_node, blank.to(by_node.dtype)], dim=2)
+        if self.graph is not None:
+            fixed = self.graph(nodes.mean(1, keepdim=True)).to(by_node.dtype)
+            by_node = torch.cat([by_node[:1] + fixed, by_node[1:]])
         restricted = 0 < self.neighbours < nodes.shape[1] - features.num_depots
         table = self.distance_weight is not None and not restricted
         return PointerCache(
             keys=keys,
             values=values,
             logit_keys=logit_keys,
-            fixed=fixed,
-            by_node=torch.cat([by_node, blank.to(by_node.dtype)], dim=2),
+            by_node=by_node,
             log_distance=minus_log_distance(features) if table else None,
             near=features if restricted else None,
         )
@@ -127,9 +137,14 @@ class PointerDecoder(nn.Module):
     def forward(self, cache: PointerCache, context: Context) -> Tensor:
         """Log-probabilities ``[B, R, N]`` in float32."""
         nodes, mask = context.nodes, context.mask
-        query = cache.fixed + rows(cache.by_node, nodes)
+        query = rows(cache.by_node, nodes)
         if self.scalars is not None:
-            query = query + self.scalars(context.scalars)
+            added = torch.addmm(
+                query.flatten(0, 1),
+                context.scalars.flatten(0, 1).to(query.dtype),
+                self.scalars.weight.mT,
+            )
+            query = added.view_as(query)
         if cache.near is not None:
             return self._among_near(query, cache, cache.near, context)
         q = query.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -142,13 +157,15 @@ class PointerDecoder(nn.Module):
         if self.dynamic is not None and context.dynamic is not None:
             weight = self.dynamic.weight.chunk(3)[2]
             scores = scores + _dot(pointer @ weight.to(pointer.dtype), context.dynamic)
-        logits = self.tanh_clipping * (scores * pointer.shape[-1] ** -0.5).tanh()
+        bias = None
         if self.distance_weight is not None and cache.log_distance is not None:
-            logits = logits + self.distance_weight(query).float() * _row(cache.log_distance, nodes)
-        return logits.masked_fill(~mask, float("-inf")).log_softmax(-1)
+            bias = self.distance_weight(query).float() * _row(cache.log_distance, nodes)
+        return point(scores, bias, mask, self.tanh_clipping, pointer.shape[-1] ** -0.5)
 
     def _pointer(self, glimpse: Tensor, query: Tensor) -> Tensor:
         """What points at the next node, ``[B, R, D]``, from the mixed values of the glimpse."""
+        if self.folded:
+            return glimpse
         pointer = self.out(glimpse)
         if self.feed_forward is not None:
             pointer = pointer + query

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nco.policies import native
+
 Normalization = Literal["batch", "instance", "layer", "rms", "none"]
 Activation = Literal["relu", "swiglu"]
 
@@ -37,6 +39,8 @@ class Norm(nn.Module):
         if self.kind == "batch":
             return self.batch(x.flatten(0, 1)).view_as(x)
         if self.kind == "instance":
+            if x.shape[-1] % 16 == 0 and native.fits(x, self.weight):
+                return native.instance_norm(x, self.weight, self.bias, 1e-5)
             # Channels stay last: InstanceNorm1d would ask for two transposes of x.
             variance, mean = torch.var_mean(x.float(), dim=1, keepdim=True, correction=0)
             scale = (variance + 1e-5).rsqrt() * self.weight
@@ -62,9 +66,38 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     if q.device.type != "cpu":
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     # The CPU kernel is 3 to 5 times slower backwards in bfloat16 than in float32 at d = 16.
+    kind = v.dtype
     with torch.autocast("cpu", enabled=False):
-        mixed = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask)
-    return mixed.to(v.dtype)
+        q, k, v = q.float(), k.float(), v.float()
+        if native.fits_attention(q, k, v, mask):
+            return native.attention(q, k, v, mask).to(kind)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).to(kind)
+
+
+def point(
+    scores: Tensor, bias: Tensor | None, mask: Tensor, clipping: float, scale: float
+) -> Tensor:
+    """
+    Log-probabilities from the scores of a pointer, in float32.
+
+    Parameters
+    ----------
+    scores
+        ``[B, R, N]``.
+    bias
+        What is added to the bounded logits, ``[B, R, N]``, or None.
+    mask
+        ``[B, R, N]`` bool, True = may be chosen.
+    clipping, scale
+        The logits are ``clipping * tanh(scale * scores)``.
+    """
+    bias = None if bias is None else bias.expand_as(scores)
+    if mask.shape == scores.shape and native.fits(scores, *(() if bias is None else (bias,))):
+        return native.pointer(scores, bias, mask, clipping, scale)
+    logits = clipping * (scores * scale).tanh()
+    if bias is not None:
+        logits = logits + bias
+    return logits.masked_fill(~mask, float("-inf")).log_softmax(-1)
 
 
 class SelfAttention(nn.Module):
@@ -86,7 +119,12 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(dim, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
+        if native.fits_self_attention(qkv):  # spares the gradient three copies
+            with torch.autocast("cpu", enabled=False):
+                mixed = native.self_attention(qkv.float())
+            return self.out(mixed)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
         return self.out(attend(q, k, v).transpose(1, 2).flatten(-2))
 
 
@@ -160,12 +198,17 @@ class EncoderLayer(nn.Module):
 
 def rows(tables: Tensor, nodes: Tensor) -> Tensor:
     """Sum over K of row ``nodes[B, R, k]`` of ``tables[k]``: ``[B, R, D]``; -1 takes the last."""
-    count, batch, n, _ = tables.shape
-    # Rows of one flat table by index_select: a gather would need the index spread over D.
-    offset = torch.arange(count * batch, device=nodes.device).view(count, batch, 1) * n
-    index = torch.where(nodes < 0, n - 1, nodes).permute(2, 0, 1) + offset
-    found = tables.flatten(0, 2).index_select(0, index.flatten())
-    return found.view(count, batch, -1, found.shape[-1]).sum(0)
+    count, batch, n, width = tables.shape
+    # Rows of flat tables by index_select: a gather would need the index spread over D.
+    begin = torch.arange(batch, device=nodes.device).unsqueeze(-1) * n
+    found = None
+    for k in range(count):
+        row = nodes[..., k]
+        index = torch.where(row < 0, n - 1, row) + begin
+        one = tables[k].flatten(0, 1).index_select(0, index.flatten())
+        found = one if found is None else found + one
+    assert found is not None
+    return found.view(batch, -1, width)
 
 
 def init_uniform(module: nn.Module) -> None:

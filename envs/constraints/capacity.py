@@ -27,12 +27,22 @@ class Capacity(Constraint):
     node_dim = 1
     context_dim = 1
 
+    def tables(self, instance: TensorDict) -> dict[str, Tensor]:
+        demand = instance["demand"]
+        if demand.device.type != "cpu" or demand.numel() == 0:
+            return {}
+        exact = max(int(demand.max()), int(instance["capacity"].max())) <= 2**24
+        return {"demand": demand.unsqueeze(1).float()} if exact else {}
+
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         demand = instance["demand"]
         return {"load": demand.new_zeros(demand.shape[0], rollouts)}
 
     def feasible(self, state: State) -> Tensor:
         room = of_vehicle(state, "capacity") - state.parts["load"]
+        if "demand" in state.tables:
+            # On a CPU the comparison of numbers to truths is no vector code; these three are.
+            return (room.float().unsqueeze(-1) - state.tables["demand"]).ge_(0).bool()
         return state.instance["demand"].unsqueeze(1) <= room.unsqueeze(-1)
 
     def update(self, state: State, action: Tensor) -> dict[str, Tensor]:

@@ -6,13 +6,15 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.instance import num_depots
+from nco.data.instance import num_depots, num_nodes
 from nco.envs.base import State
 from nco.envs.constraints.clock import Clock, seen
 from nco.envs.features import time_unit
 from nco.envs.plain import INF, Plain
+from nco.envs.resource import to_every
 from nco.envs.routes import Route, Violation
 from nco.envs.schedule import schedule
+from nco.envs.travel import of_vehicle, pick_rows, single, stays_out, time_kind
 
 
 class TimeWindows(Clock):
@@ -42,6 +44,23 @@ class TimeWindows(Clock):
         self.release = self.flexible = release
         self.node_dim = 3 + release
 
+    def tables(self, instance: TensorDict) -> dict[str, Tensor]:
+        found = super().tables(instance)
+        if type(self).extend is not Clock.extend or self.flexible:
+            return found
+        return {**found, "last arrival": last_arrivals(instance, found)}
+
+    def feasible(self, state: State) -> Tensor:
+        if "last arrival" not in state.tables:
+            return super().feasible(state)
+        last = pick_rows(state.tables["last arrival"], state.first.clamp_min(0))
+        arrival = state.parts["time"].unsqueeze(-1) + self._travel(
+            state, to_every(state, state.current)
+        )
+        fits = arrival <= last
+        fits[..., : num_depots(state.instance)] = True  # the way home was tested on the way out
+        return fits
+
     def node_features(self, instance: TensorDict) -> Tensor:
         unit = time_unit(instance).view(-1, 1, 1)
         columns = [instance["time_windows"].nan_to_num(posinf=0)]
@@ -69,6 +88,54 @@ class TimeWindows(Clock):
             return None
         message = f"node {route.visits[-1]} even on its own: {late[0].message}"
         return Violation("time window", message)
+
+
+def last_arrivals(instance: TensorDict, tables: dict[str, Tensor]) -> Tensor:
+    """
+    The last moment at which a vehicle may arrive at a node, ``[B, V, N]``, V its depot node.
+
+    It is in time for the window, and from there for that of the depot (unless routes are open).
+    Found by bisection over all double precision numbers with the very sums of the mask, so that
+    comparing an arrival with it is the same as adding up the way home, to the last bit.
+    """
+    kind, depots = time_kind(instance), num_depots(instance)
+    batch, nodes = instance.batch_size[0], num_nodes(instance)
+    device = tables["close"].device
+    vehicle = torch.arange(depots, device=device).expand(batch, depots)
+    everyone = torch.arange(nodes, device=device).expand(batch, depots, nodes)
+    blank = torch.zeros(batch, depots, 0, dtype=torch.bool, device=device)
+    state = State(instance, vehicle, vehicle, blank, {}, tables)
+    home = single(state, kind, everyone, vehicle.unsqueeze(-1).expand_as(everyone))
+    if "speed" in instance.keys():
+        home = home / of_vehicle(state, "speed").double().unsqueeze(-1)
+    close = tables["close"].unsqueeze(1).expand_as(home)
+    closing = tables["close"].gather(1, vehicle).unsqueeze(-1)
+    service = tables["service"].unsqueeze(1) if "service" in tables else 0
+    opening, stays = tables["open"].unsqueeze(1), stays_out(state)
+
+    def in_time(arrival: Tensor) -> Tensor:
+        back = torch.maximum(arrival, opening) + service + home <= closing
+        return (arrival <= close) & (back if stays is None else back | stays)
+
+    low, high = ordinal(torch.full_like(close, -torch.inf)), ordinal(close)
+    low = torch.where(in_time(close), high, low)  # mostly the window is what counts
+    for _ in range(64):
+        middle = (low >> 1) + (high >> 1) + (low & high & 1)
+        fits = in_time(from_ordinal(middle))
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+    return from_ordinal(low)
+
+
+def ordinal(value: Tensor) -> Tensor:
+    """Whole numbers in the order of the double precision numbers that they stand for."""
+    bits = value.view(torch.long)
+    return torch.where(bits < 0, bits ^ torch.iinfo(torch.long).max, bits)
+
+
+def from_ordinal(number: Tensor) -> Tensor:
+    """The inverse of `ordinal`."""
+    bits = torch.where(number < 0, number ^ torch.iinfo(torch.long).max, number)
+    return bits.view(torch.double)
 
 
 def lateness(

@@ -29,7 +29,7 @@ class Greedy(Strategy):
     """The most probable node."""
 
     def __call__(self, log_probs: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        return log_probs.argmax(-1)
+        return log_probs.max(-1).indices  # several times faster than argmax on a CPU
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Sampling(Strategy):
             raise InputError(f"top_p: {self.top_p}, expected a value in (0, 1]")
 
     def __call__(self, log_probs: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        # Softmax, though they are normalised: the exponential of minus infinity is slow on CPUs.
         probs = (log_probs if self.temperature == 1 else log_probs / self.temperature).softmax(-1)
         if self.top_k and self.top_k < probs.shape[-1]:
             kept = probs.topk(self.top_k, dim=-1)  # exactly k, also where some are equal
@@ -87,4 +88,4 @@ def _inverse_cumulative(weights: Tensor, rng: torch.Generator | None) -> Tensor:
     draw = torch.rand(total.shape, generator=rng, device=weights.device, dtype=weights.dtype)
     # Rounding may lift draw * total up to the total, past the last node: stay just below it.
     threshold = torch.minimum(draw * total, total * (1 - 2 * torch.finfo(weights.dtype).eps))
-    return (cumulative <= threshold).sum(-1)
+    return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)

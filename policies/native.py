@@ -1,0 +1,270 @@
+"""
+Kernels for the CPU, compiled at the first use: the one place that knows whether there are any.
+
+PyTorch has no fast path for attention with small heads and few nodes on a CPU. `kernels.cpp` has
+one; the system's C++ compiler builds it once per machine into the user's cache. Without a compiler,
+or with ``NCO_KERNELS=0`` in the environment, everything is plain PyTorch and gives the same
+results. Other devices never come here.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+SOURCE = Path(__file__).with_name("kernels.cpp")
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
+WIDEST = 128  # channels of a head that the kernels have room for
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled kernels; None where they cannot be built."""
+    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None or os.environ.get("NCO_KERNELS") == "0":
+        return None
+    text = SOURCE.read_bytes()
+    what = (text, *(f.encode() for f in FLAGS), platform.processor().encode(), _cpu().encode())
+    name = hashlib.sha256(b"\0".join(what)).hexdigest()[:16]
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nco"
+    target = folder / f"kernels-{name}.so"
+    try:
+        if not target.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _compile(compiler, target)
+        return ctypes.CDLL(str(target))
+    except OSError:
+        return None  # no home to write to, or nothing that can be loaded
+
+
+def _cpu() -> str:
+    """The model of the processor, where the system tells: code is built for it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    return "".join(line for line in lines[:30] if line.startswith(("model name", "flags")))
+
+
+def _compile(compiler: str, target: Path) -> None:
+    """Builds under a temporary name: other processes may build at the same moment."""
+    for parallel in (("-fopenmp",), ()):  # PyTorch's own pool of threads serves, where it is OpenMP
+        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".so")
+        os.close(handle)
+        command = [compiler, *FLAGS, *parallel, str(SOURCE), "-o", temporary]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode == 0:
+            os.replace(temporary, target)
+            return
+        os.unlink(temporary)
+    raise OSError(f"{compiler}: cannot build {SOURCE}")
+
+
+def fits(*tensors: Tensor) -> bool:
+    """Whether the kernels take such tensors: in single precision, on the CPU."""
+    return all(t.dtype == torch.float32 for t in tensors) and on_cpu(*tensors)
+
+
+def on_cpu(*tensors: Tensor) -> bool:
+    """Whether there are kernels where the tensors are."""
+    plain = all(t.device.type == "cpu" for t in tensors)
+    return plain and not torch.compiler.is_compiling() and library() is not None
+
+
+def fits_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:
+    """Whether `attention` takes ``[B, H, Q, d]``, ``[B, H, N, d]`` twice and the mask."""
+    shaped = q.ndim == k.ndim == v.ndim == 4 and q.shape[-1] % 16 == 0 and q.shape[-1] <= WIDEST
+    if not shaped or (mask is not None and mask.shape != (len(q), 1, q.shape[2], k.shape[2])):
+        return False
+    return fits(q, k, v)
+
+
+def fits_self_attention(qkv: Tensor) -> bool:
+    """Whether `self_attention` takes ``[B, N, 3, H, d]``, in single precision."""
+    return qkv.shape[-1] % 16 == 0 and qkv.shape[-1] <= WIDEST and on_cpu(qkv)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """See `nco.policies.layers.attend`; the result is ``[B, H, Q, d]``, heads side by side."""
+    found: Tensor = _Attention.apply(q, k, v, mask)
+    return found
+
+
+def self_attention(qkv: Tensor) -> Tensor:
+    """Attention of nodes to each other, ``[B, N, 3, H, d]`` to ``[B, N, H * d]``."""
+    found: Tensor = _SelfAttention.apply(qkv)
+    return found
+
+
+def pointer(x: Tensor, extra: Tensor | None, mask: Tensor, clip: float, scale: float) -> Tensor:
+    """Log-softmax of ``clip * tanh(scale * x) + extra`` over what the mask allows, all [.., N]."""
+    found: Tensor = _Pointer.apply(x, extra, mask, clip, scale)
+    return found
+
+
+def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
+    """Each channel of ``[B, N, D]`` normalised over the nodes; D is a multiple of 16."""
+    found: Tensor = _InstanceNorm.apply(x, weight, bias, epsilon)
+    return found
+
+
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:  # type: ignore[no-untyped-def]
+        q, k, v = (_side_by_side(t.transpose(1, 2)) for t in (q, k, v))
+        allowed = None if mask is None else mask.squeeze(1).contiguous()
+        out, norms = _forward(q, k, v, allowed)
+        ctx.save_for_backward(q, k, v, out, norms, allowed)
+        return out.transpose(1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, of_out: Tensor):  # type: ignore[no-untyped-def]
+        q, k, v, out, norms, allowed = ctx.saved_tensors
+        grads = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in (q, k, v)]
+        grads[1].zero_()
+        grads[2].zero_()
+        _backward(q, k, v, allowed, out, norms, of_out.transpose(1, 2), *grads)
+        return *(g.transpose(1, 2) for g in grads), None
+
+
+class _SelfAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, qkv: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        qkv = qkv.contiguous()
+        out, norms = _forward(*qkv.unbind(2), None)
+        ctx.save_for_backward(qkv, out, norms)
+        return out.flatten(2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, of_out: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        qkv, out, norms = ctx.saved_tensors
+        grad = torch.zeros_like(qkv)
+        _backward(*qkv.unbind(2), None, out, norms, of_out.view_as(out), *grad.unbind(2))
+        return grad
+
+
+class _Pointer(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, x: Tensor, extra: Tensor | None, mask: Tensor, clip: float, scale: float
+    ) -> Tensor:
+        x, mask = x.contiguous(), mask.contiguous()
+        extra = None if extra is None else extra.contiguous()
+        out = torch.empty_like(x)
+        kernels, rows = _kernels(), x.numel() // x.shape[-1]
+        kernels.pointer(
+            *map(_at, (x, extra, mask, out)), *map(_int, (rows, x.shape[-1])), _float(scale),
+            _float(clip), _threads(x.numel()),
+        )  # fmt: skip
+        ctx.save_for_backward(x, out)
+        ctx.clip, ctx.scale, ctx.extra = clip, scale, extra is not None
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, of_out: Tensor):  # type: ignore[no-untyped-def]
+        x, out = ctx.saved_tensors
+        of_x = torch.empty_like(x)
+        of_extra = torch.empty_like(x) if ctx.extra else None
+        rows = x.numel() // x.shape[-1]
+        _kernels().pointer_backward(
+            *map(_at, (x, out, of_out.contiguous(), of_x, of_extra)),
+            *map(_int, (rows, x.shape[-1])), _float(ctx.scale), _float(ctx.clip),
+            _threads(x.numel()),
+        )  # fmt: skip
+        return of_x, of_extra, None, None, None
+
+
+class _InstanceNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:  # type: ignore[no-untyped-def]
+        x = x.contiguous()
+        out, moments = torch.empty_like(x), x.new_empty(len(x), 2, x.shape[2])
+        _kernels().instance_norm(
+            *map(_at, (x, weight, bias, out, moments)), *map(_int, x.shape), _float(epsilon),
+            _threads(x.numel()),
+        )  # fmt: skip
+        ctx.save_for_backward(x, weight, moments)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, of_out: Tensor):  # type: ignore[no-untyped-def]
+        x, weight, moments = ctx.saved_tensors
+        of_x, of_affine = torch.empty_like(x), torch.empty_like(moments)
+        _kernels().instance_norm_backward(
+            *map(_at, (x, weight, moments, of_out.contiguous(), of_x, of_affine)),
+            *map(_int, x.shape), _threads(x.numel()),
+        )  # fmt: skip
+        return of_x, *of_affine.sum(0), None
+
+
+def _forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """``[B, Q, H, d]`` and ``[B, N, H, d]`` to the mixture and the norms ``[B, Q, H, 2]``."""
+    batch, queries, heads, d = q.shape
+    out, norms = q.new_empty(q.shape), q.new_empty(batch, queries, heads, 2)
+    parts = [part for t in (q, k, v) for part in (_at(t), *_strides(t))]
+    masked = (_at(mask), *(_strides(mask) if mask is not None else (_int(0), _int(0))))
+    sizes = map(_int, (batch, queries, k.shape[1], heads, d))
+    threads = _threads(batch * queries * k.shape[1] * heads)
+    _kernels().attention(*parts, *masked, _at(out), _at(norms), *sizes, threads)
+    return out, norms
+
+
+def _backward(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, out: Tensor, norms: Tensor,
+    of_out: Tensor, of_q: Tensor, of_k: Tensor, of_v: Tensor,
+) -> None:  # fmt: skip
+    """Fills the gradients, in the layout of `_forward`; those of keys and values start at zero."""
+    batch, queries, heads, d = q.shape
+    of_out = of_out.contiguous()
+    parts = [part for t in (q, k, v) for part in (_at(t), *_strides(t))]
+    masked = (_at(mask), *(_strides(mask) if mask is not None else (_int(0), _int(0))))
+    grads = [part for t in (of_q, of_k, of_v) for part in (_at(t), *_strides(t))]
+    sizes = map(_int, (batch, queries, k.shape[1], heads, d))
+    threads = _threads(batch * queries * k.shape[1] * heads)
+    saved = map(_at, (out, norms, of_out))
+    _kernels().attention_backward(*parts, *masked, *saved, *grads, *sizes, threads)
+
+
+def _side_by_side(t: Tensor) -> Tensor:
+    """``[B, N, H, d]`` with the heads of a node side by side in memory."""
+    return t if t.stride(3) == 1 and t.stride(2) == t.shape[3] else t.contiguous()
+
+
+def _kernels() -> ctypes.CDLL:
+    found = library()
+    assert found is not None  # callers have asked
+    return found
+
+
+def _at(t: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if t is None else t.data_ptr())
+
+
+def _strides(t: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
+    return ctypes.c_int64(t.stride(0)), ctypes.c_int64(t.stride(1))
+
+
+def _int(value: int) -> ctypes.c_int64:
+    return ctypes.c_int64(value)
+
+
+def _float(value: float) -> ctypes.c_float:
+    return ctypes.c_float(value)
+
+
+def _threads(work: int) -> ctypes.c_int64:
+    """Threads for so many elements: waking them takes longer than some thousands of these."""
+    return ctypes.c_int64(1 if work < 50_000 else torch.get_num_threads())
