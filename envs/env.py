@@ -12,7 +12,7 @@ from nco.data.instance import num_nodes
 from nco.envs.base import Constraint, Context, Features, FeatureSpec, Objective, State, Visits
 from nco.envs.constraints.pickup_delivery import PickupDelivery
 from nco.envs.constraints.trips import TripWindows
-from nco.envs.features import coordinates
+from nco.envs.features import coordinates, distances
 from nco.envs.hopeless import missing_ways, nobody_can_serve, open_ways, unreachable
 from nco.envs.look_ahead import LookAhead
 from nco.envs.objectives import Distance
@@ -195,6 +195,7 @@ class RoutingEnv:
         return Features(
             nodes=torch.cat([coords, *columns], dim=-1),
             coords=coords,
+            distance=distances(instance),
             num_depots=self.visits.depots(instance),
             vehicles=torch.cat(vehicles, dim=-1) if vehicles else None,
         )

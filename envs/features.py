@@ -60,18 +60,31 @@ def length_unit(instance: TensorDict) -> Tensor:
     """
     The length ``[B]`` that policies see as one, so that lengths fit the coordinates they see.
 
-    The factor of `unit_square` where distances are plain ones of the coordinates; elsewhere
-    (matrices, degrees) the ratio of distances to those of `coordinates`, all measured from node 0.
+    The factor of `unit_square` where distances are plain ones of the coordinates; elsewhere the
+    ratio of distances to those of `coordinates`: of a matrix all of them, of degrees those from
+    node 0.
+    """
+    if "distance" in instance.keys():
+        return _ratio(instance["distance"], coordinates(instance))
+    _, span, inside = _frame(instance["locs"])
+    plane = torch.where(inside, 1, span).flatten()
+    if "metric" not in instance.keys():
+        return plane
+    kind = instance["metric"]
+    planar = (kind != Metric.GEO) & (kind != Metric.GREAT_CIRCLE)
+    return torch.where(planar, plane, _seen_from_first(instance))
+
+
+def distances(instance: TensorDict) -> Tensor | None:
+    """
+    Given distances ``[B, N, N]`` in the unit of `coordinates`; None where no matrix is given.
+
+    Where there is no way, the distance is that of ten diagonals.
     """
     if "distance" not in instance.keys():
-        _, span, inside = _frame(instance["locs"])
-        plane = torch.where(inside, 1, span).flatten()
-        if "metric" not in instance.keys():
-            return plane
-        kind = instance["metric"]
-        planar = (kind != Metric.GEO) & (kind != Metric.GREAT_CIRCLE)
-        return torch.where(planar, plane, _seen_from_first(instance))
-    return _seen_from_first(instance)
+        return None
+    ways = instance["distance"] / length_unit(instance).view(-1, 1, 1)
+    return ways.nan_to_num(posinf=10 * 2**0.5).float()
 
 
 def time_unit(instance: TensorDict) -> Tensor:
@@ -80,7 +93,7 @@ def time_unit(instance: TensorDict) -> Tensor:
         return length_unit(instance)
     fields = {name: instance[name] for name in ("locs", "view") if name in instance.keys()}
     durations = TensorDict({**fields, "distance": instance["duration"]}, len(instance))
-    return _seen_from_first(durations)
+    return _ratio(instance["duration"], coordinates(durations))
 
 
 def limits(instance: TensorDict, name: str, unit: Tensor) -> Tensor:
@@ -96,3 +109,13 @@ def _seen_from_first(instance: TensorDict) -> Tensor:
     real = legs_from(instance, origin)[:, 0, 1:].sum(-1)
     seen = (coords[:, 1:] - coords[:, :1]).norm(dim=-1).sum(-1)
     return torch.where((real > 0) & (seen > 0), real / seen, 1)
+
+
+def _ratio(matrix: Tensor, coords: Tensor) -> Tensor:
+    """Ratio ``[B]`` of the given ways ``[B, N, N]`` that there are to those of coordinates."""
+    there = matrix.isfinite()
+    plane = torch.cdist(coords, coords, compute_mode="donot_use_mm_for_euclid_dist")
+    real = torch.where(there, matrix, 0).sum((1, 2), dtype=torch.double)
+    seen = torch.where(there, plane, 0).sum((1, 2), dtype=torch.double)
+    unit = torch.where((real > 0) & (seen > 0), real / seen, 1)
+    return unit.to(matrix.dtype)

@@ -1,19 +1,23 @@
 """Instances of a named problem, drawn from a named distribution."""
 
+from pathlib import Path
 from typing import Literal, get_args
 
 from nco.data.errors import InputError
 from nco.data.generators import (
+    CityGenerator,
     CVRPGenerator,
     GaussianMixture,
     InstanceGenerator,
     TSPGenerator,
+    VariantGenerator,
     XGenerator,
     XLocations,
 )
+from nco.data.generators.tours import ATSPGenerator, Detours
 from nco.envs.problems import row_of
 
-Distribution = Literal["uniform", "cluster", "x"]
+Distribution = Literal["uniform", "cluster", "x", "city"]
 DISTRIBUTIONS: tuple[Distribution, ...] = get_args(Distribution)
 
 
@@ -22,6 +26,7 @@ def make_generator(
     size: int | tuple[int, int],
     distribution: Distribution = "uniform",
     rounded: bool = False,
+    cities: Path | None = None,
 ) -> InstanceGenerator:
     """
     The generator of a problem's instances.
@@ -34,9 +39,11 @@ def make_generator(
         Customers (for the TSP: nodes), or an inclusive range of it.
     distribution
         ``uniform`` in the unit square, ``cluster`` for a Gaussian mixture, ``x`` for the recipe of
-        the X set (Uchoa et al. 2017).
+        the X set (Uchoa et al. 2017), ``city`` for road networks.
     rounded
         Whether the distances of ``x`` instances are rounded to integers, as the X set's are.
+    cities
+        Folder of the cities, see `nco.data.cities`: those for testing; None for synthetic ones.
 
     Raises
     ------
@@ -53,4 +60,9 @@ def make_generator(
     if distribution == "cluster" and hasattr(generator, "locations"):
         generator.locations = GaussianMixture()
         return generator
+    if distribution == "city" and isinstance(generator, ATSPGenerator):
+        return CityGenerator(size, cities, "test", depots=0)
+    if distribution == "city" and isinstance(generator, VariantGenerator):
+        drawn = [part for part in generator.attributes if not isinstance(part, Detours)]
+        return CityGenerator(size, cities, "test", drawn, generator.depots)
     raise InputError(f"problem {name!r} has no distribution {distribution!r}, expected uniform")

@@ -1,6 +1,7 @@
 """Instance generators: location samplers, the Attention Model's instances, the X recipe."""
 
 from nco.data.generators.base import InstanceGenerator
+from nco.data.generators.cities import CityGenerator
 from nco.data.generators.locations import GaussianMixture, LocationSampler, UniformLocations
 from nco.data.generators.one_of import OneOf
 from nco.data.generators.orienteering import OPGenerator
@@ -12,6 +13,7 @@ from nco.data.generators.x_locations import XLocations
 
 __all__ = [
     "CVRPGenerator",
+    "CityGenerator",
     "GaussianMixture",
     "InstanceGenerator",
     "LocationSampler",

@@ -22,6 +22,11 @@ from nco.data.neutral import neutral
 Fields = dict[str, Tensor]
 
 
+def travel_times(instance: TensorDict) -> Tensor:
+    """Times of all ways ``[B, N, N]``: the durations, or the distances where there are none."""
+    return instance["duration"] if "duration" in instance.keys() else pairwise(instance)
+
+
 class Attribute(ABC):
     """Draws attributes of instances that have coordinates, and perhaps others, already."""
 
@@ -172,7 +177,7 @@ class DurationLimits(Attribute):
         self.longest = longest
 
     def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
-        depots, legs = num_depots(instance), pairwise(instance)
+        depots, legs = num_depots(instance), travel_times(instance)
         ways = legs[:, :depots, depots:] + legs.mT[:, :depots, depots:]
         if "service_time" in instance.keys():
             ways = ways + instance["service_time"][:, None, depots:]
@@ -189,7 +194,7 @@ class ReleaseTimes(Attribute):
 
     def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
         depots, shape = num_depots(instance), (len(instance), num_nodes(instance))
-        way = pairwise(instance)[:, :depots].amax(1)
+        way = travel_times(instance)[:, :depots].amax(1)
         last = instance["time_windows"][..., 1] - way - 1e-5
         release = last * uniform(-1, 1, shape, rng).clamp_min(0)
         release[:, :depots] = 0
@@ -233,7 +238,7 @@ class Windows(Attribute):
         depots, shape = num_depots(instance), (len(instance), num_nodes(instance))
         service = uniform(*self.service, shape, rng)
         length = uniform(*self.length, shape, rng)
-        legs = pairwise(instance)
+        legs = travel_times(instance)
         way, back = legs[:, :depots].amax(1), legs[:, :, :depots].amax(2)
         latest = self.horizon - service - length - back
         begin = way + (latest - way) * uniform(0, 1, shape, rng)

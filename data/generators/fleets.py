@@ -25,7 +25,13 @@ class OneDepot(Attribute):
     def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
         depots, locs = num_depots(instance), instance["locs"].clone()
         locs[:, :depots] = locs[:, :1]
-        return {"locs": locs, "depots": torch.zeros_like(instance["depots"])}
+        fields = {"locs": locs, "depots": torch.zeros_like(instance["depots"])}
+        for name in {"distance", "duration"} & set(instance.keys()):
+            ways = instance[name].clone()
+            ways[:, :depots] = ways[:, :1]
+            ways[:, :, :depots] = ways[:, :, :1]
+            fields[name] = ways
+        return fields
 
 
 class VehicleKinds(Attribute):

@@ -4,10 +4,9 @@ import torch
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
-from nco.data.generators.attributes import Attribute, Fields
+from nco.data.generators.attributes import Attribute, Fields, travel_times
 from nco.data.generators.base import integers, uniform
 from nco.data.instance import num_depots, num_nodes
-from nco.data.metric import pairwise
 
 
 class Shipments(Attribute):
@@ -91,7 +90,7 @@ class ShipmentWindows(Attribute):
         depots, shape = num_depots(instance), (len(instance), num_nodes(instance))
         service = uniform(*self.service, shape, rng)
         length = uniform(*self.length, shape, rng)
-        legs = pairwise(instance)
+        legs = travel_times(instance)
         way, back = legs[:, :depots].amax(1), legs[:, :, :depots].amax(2)
         delivery = instance["delivery"]
         paired = delivery > 0

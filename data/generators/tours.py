@@ -5,7 +5,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.data.generators.attributes import Attribute, Fields
+from nco.data.generators.attributes import Attribute, Fields, travel_times
 from nco.data.generators.base import InstanceGenerator, uniform
 from nco.data.instance import make_instance, num_nodes
 from nco.data.metric import pairwise
@@ -33,7 +33,7 @@ class TourWindows(Attribute):
         batch, nodes = len(instance), num_nodes(instance)
         order = 1 + uniform(0, 1, (batch, nodes - 1), rng).argsort(-1)
         order = torch.nn.functional.pad(order, (1, 0))
-        legs = pairwise(instance)
+        legs = travel_times(instance)
         rows = torch.arange(batch, device=rng.device).unsqueeze(-1)
         steps = legs[rows, order, order.roll(-1, -1)]
         arrival = torch.zeros_like(steps).scatter(1, order[:, 1:], steps[:, :-1].cumsum(-1))

@@ -4,7 +4,7 @@ from typing import Literal
 
 Decode = Literal["greedy", "sample", "multistart", "beam"]  # of nco.decoding
 Rounding = Literal["auto", "none", "nearest", "up", "decimal", "milli"]  # of nco.data.formats
-Distribution = Literal["uniform", "cluster", "x"]  # of nco.drawing
+Distribution = Literal["uniform", "cluster", "x", "city"]  # of nco.drawing
 Recipe = Literal["attention-model"]
 Prize = Literal["const", "unif", "dist"]  # of nco.data.generators.orienteering
 Paper = Literal["attention-model"]  # of nco.papers

@@ -16,6 +16,7 @@ def generate(
     distribution: Distribution = "uniform",
     recipe: Recipe | None = None,
     prize: Prize = "dist",
+    cities: Path | None = None,
     seed: Seed = 1234,
     json: bool = False,
 ) -> int:
@@ -35,11 +36,15 @@ def generate(
     count
         Number of instances: 1000, or as many as the recipe's published sets have (10000).
     distribution
-        Where nodes lie: uniform, cluster (Gaussian mixture), or x (recipe of CVRPLIB's X set).
+        Where nodes lie: uniform, cluster (Gaussian mixture), x (recipe of CVRPLIB's X set), or
+        city (road networks: asymmetric distances in km and durations in minutes).
     recipe
         attention-model gives the published test sets bit for bit (with --seed 1234).
     prize
         Of the recipe's orienteering problem: const, unif or dist.
+    cities
+        With the distribution city: a folder with CITY/CITY_data.npz and splited_cities_list.json,
+        whose cities for testing are used; by default synthetic ones.
     seed
         Seed of the instances.
     json
@@ -63,7 +68,7 @@ def generate(
             raise InputError(f"--size {size}: expected one number, the recipe has no ranges")
         drawn = [attention_model(problem, low, seed, count, prize)]
     else:
-        generator = make_generator(problem, (low, high), distribution, not is_data_set(out))
+        generator = make_generator(problem, (low, high), distribution, not is_data_set(out), cities)
         rng = seeded(seed)
         drawn = [generator(1, rng) for _ in range(count)] if low < high else [generator(count, rng)]
     files = save_drawn(out, problem, drawn)

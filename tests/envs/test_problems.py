@@ -236,8 +236,11 @@ def relabelling_customers_relabels_tours(env: RoutingEnv, instance: TensorDict, 
     here, there = env.features(other), env.features(instance)
     torch.testing.assert_close(here.nodes, there.nodes[:, order])
     torch.testing.assert_close(here.vehicles, there.vehicles)
+    if here.distance is not None and there.distance is not None:
+        torch.testing.assert_close(here.distance, there.distance[:, order][:, :, order])
     actions, states = rollout(env, instance, ROLLOUTS, seed)
-    torch.testing.assert_close(env.cost(other, new[actions]), env.cost(instance, actions))
+    costs = env.cost(other, new[actions]), env.cost(instance, actions)
+    torch.testing.assert_close(*costs, rtol=1e-6, atol=1e-6)
     state = env.reset(other, ROLLOUTS)
     for step, before in enumerate(states):
         assert torch.equal(env.mask(state), env.mask(before)[..., order])
@@ -304,6 +307,13 @@ def feature_sizes_are_as_stated(env: RoutingEnv, instance: TensorDict, seed: int
     assert features.nodes.isfinite().all() and context.scalars.isfinite().all()
     assert features.coords is not None
     assert features.coords.min() >= 0 and features.coords.max() <= 1
+    assert (features.distance is None) == ("distance" not in instance.keys())
+    if features.distance is not None:  # the unit of the coordinates: equal sums
+        seen = (features.coords.unsqueeze(1) - features.coords.unsqueeze(2)).norm(dim=-1)
+        torch.testing.assert_close(features.distance.sum((1, 2)), seen.sum((1, 2)))
+        ratio = features.distance * instance["distance"].amax((1, 2), keepdim=True)
+        scaled = instance["distance"] * features.distance.amax((1, 2), keepdim=True)
+        torch.testing.assert_close(ratio.double(), scaled.double(), rtol=1e-5, atol=1e-6)
 
 
 @every_problem

@@ -107,3 +107,15 @@ def test_bad_requests_are_one_line(words: list[str], part: str, run: Run) -> Non
     (line,) = result.err.splitlines()
     assert part in line
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("problem", ["atsp", "acvrp", "acvrptw"])
+def test_road_networks(problem: str, run: Run) -> None:
+    """Asymmetric problems are drawn as a data set, on detours of the plane and in cities."""
+    for words in ([], ["--distribution", "city"]):
+        name = f"{len(words)}.npz"
+        assert run("generate", problem, "--size", 12, "--count", 5, "--out", name, *words).code == 0
+        found = load_instances(Path(name))
+        assert not torch.equal(found["distance"], found["distance"].mT)
+        assert ("duration" in found.keys()) == bool(words)
+        assert stored_problem(Path(name)) == problem
