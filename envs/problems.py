@@ -43,6 +43,7 @@ from nco.envs.constraints import (
     MinimumPrize,
     MinimumRoutes,
     OneCommodity,
+    OpenRoutes,
     PickupDelivery,
     SinglePrecisionCapacity,
     SinglePrecisionSplitCapacity,
@@ -120,6 +121,11 @@ PROBLEMS: dict[str, Problem] = {
         "the TSP with distances that differ by direction",
         lambda: RoutingEnv(Tour()),
         ATSPGenerator,
+    ),
+    "otsp": Problem(
+        "shortest way from a depot through all nodes",
+        lambda: RoutingEnv(DepotRoutes(), [OpenRoutes(), Fleet()]),
+        drawn(OpenEnds(), VehicleCounts(1)),
     ),
     "tsptw": Problem(
         "shortest tour from a depot that keeps all time windows",
