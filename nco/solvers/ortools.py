@@ -2,10 +2,13 @@
 
 import time
 import weakref
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
+from numpy.typing import NDArray
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2, routing_parameters_pb2
 from tensordict import TensorDict
 
@@ -13,11 +16,23 @@ from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
+from nco.solvers.costs import costs
+from nco.solvers.fleets import enough
+from nco.solvers.ortools_costs import OBJECTIVES, objective
+from nco.solvers.ortools_model import Draft, Model, build
 from nco.solvers.ortools_optional import disjunctions
-from nco.solvers.ortools_rules import CONSTRAINTS, OBJECTIVES, Draft, Model
-from nco.solvers.scaling import Scaling, choose_scaling
+from nco.solvers.ortools_rules import CONSTRAINTS
+from nco.solvers.ortools_trips import reload
+from nco.solvers.scaling import Scaling
 from nco.solvers.shapes import SHAPES
 
+# What to try where a strategy finds no solution at all; the last one searches, as long as it takes.
+OTHERS = (
+    "PARALLEL_CHEAPEST_INSERTION",
+    "LOCAL_CHEAPEST_INSERTION",
+    "PATH_CHEAPEST_ARC",
+    "FIRST_UNBOUND_MIN_VALUE",
+)
 Trace = list[tuple[float, float]]
 
 
@@ -39,6 +54,9 @@ class ORTools:
         ``GUIDED_LOCAL_SEARCH``, but ``TABU_SEARCH`` where the distance costs nothing.
     default_time_limit
         Seconds where no time limit is given: guided local search never stops by itself.
+    solutions
+        Stops when local search has accepted so many solutions, if the time limit does not come
+        first: then what is found does not depend on the machine.
 
     Raises
     ------
@@ -53,6 +71,7 @@ class ORTools:
         first_solution: str | None = None,
         metaheuristic: str | None = None,
         default_time_limit: float = 10.0,
+        solutions: int | None = None,
     ):
         strategies = routing_enums_pb2.FirstSolutionStrategy.Value
         heuristics = routing_enums_pb2.LocalSearchMetaheuristic.Value
@@ -63,6 +82,7 @@ class ORTools:
         self.first_solution = first_solution
         self.metaheuristic = metaheuristic
         self.default_time_limit = default_time_limit
+        self.solutions = solutions
 
     def solve(
         self,
@@ -74,59 +94,72 @@ class ORTools:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
-        draft = self._draft(env, instance, start)
+        draft = _draft(env, instance)
         refuse_hopeless(env, instance, time_limit)
-        model = _build(draft)
-        trace, record = _recorder(model.routing, draft.scaling, began)
-        model.routing.AddAtSolutionCallback(record)
-        model.routing.solver().ReSeed(seed)
-        parameters = self._parameters(draft)
         deadline = began + (time_limit or self.default_time_limit)
+        trace: Trace = []
+        routes: Sequence[Route] = ()
+        for strategy, counts in self._attempts(draft, start):
+            model = build(replace(draft, counts=counts))
+            _record(model.routing, draft.scaling, began, trace)
+            model.routing.solver().ReSeed(seed)
+            found = self._search(model, strategy, deadline, start)
+            if found is not None:
+                routes = draft.shape.leave(_routes(model, found))
+                break
+            if time.perf_counter() >= deadline:
+                break
+        seconds = time.perf_counter() - began
+        return never_worse(judge(env, instance, routes, seconds, self.name, trace), start)
+
+    def _attempts(
+        self, draft: Draft, start: Solution | None
+    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """
+        First solution strategies and vehicles of each kind, until one finds a solution.
+
+        First as many vehicles as a good solution will need, then all there are.
+        """
+        counts = draft.counts
+        few = enough(draft.env, draft.instance, draft.shape, draft.costs, draft.distance)
+        if start is not None:
+            used = Counter(route.start for route in draft.shape.enter(start.routes))
+            few = np.maximum(few, [used[depot] for depot in draft.shape.depots])
+        few = np.minimum(few, counts)
+        preferred = self.first_solution or draft.first_solution
+        yield preferred, few
+        if (few < counts).any():
+            yield preferred, counts
+        if self.first_solution is None:
+            for strategy in OTHERS:
+                if strategy != preferred:
+                    yield strategy, counts
+
+    def _search(
+        self, model: Model, strategy: str, deadline: float, start: Solution | None
+    ) -> pywrapcp.Assignment | None:
+        """What OR-Tools finds until the deadline."""
+        parameters = self._parameters(model.draft, strategy)
         _limit(parameters, deadline)
         model.routing.CloseModelWithParameters(parameters)
         initial = _read(model, start)
         _limit(parameters, deadline)  # again: closing a large model takes seconds
-        found = model.routing.SolveFromAssignmentWithParameters(initial, parameters)
-        routes = draft.shape.leave(_routes(model, found)) if found else ()
-        seconds = time.perf_counter() - began
-        return never_worse(judge(env, instance, routes, seconds, self.name, trace), start)
+        return model.routing.SolveFromAssignmentWithParameters(initial, parameters)
 
-    def _draft(self, env: RoutingEnv, instance: TensorDict, start: Solution | None) -> Draft:
-        """What the rows of the tables make of the problem."""
-        shape = find_row(SHAPES, env.visits, "ortools")(instance)
-        rules = [(find_row(CONSTRAINTS, rule, "ortools"), rule) for rule in env.constraints]
-        objective = find_row(OBJECTIVES, env.objective, "ortools")
-        distance = shape.distances(instance)
-        vehicles = [(depot, depot) for depot in shape.depots for _ in range(shape.vehicles)]
-        draft = Draft(
-            env=env,
-            instance=instance,
-            shape=shape,
-            distance=distance,
-            scaling=choose_scaling(distance),
-            vehicles=vehicles,
-            used=len(start.routes) if start else 0,
-            first_solution="SAVINGS" if len(vehicles) > 1 else "PATH_CHEAPEST_ARC",
-            leave_out=env.visits.optional,
-            worth=np.zeros(len(distance)),
-        )
-        for row, rule in rules:
-            row(draft, rule)
-        objective(draft, env.objective)
-        if env.visits.optional:
-            disjunctions(draft)
-        return draft
-
-    def _parameters(self, draft: Draft) -> routing_parameters_pb2.RoutingSearchParameters:
+    def _parameters(
+        self, draft: Draft, strategy: str
+    ) -> routing_parameters_pb2.RoutingSearchParameters:
         parameters = pywrapcp.DefaultRoutingSearchParameters()
         parameters.first_solution_strategy = routing_enums_pb2.FirstSolutionStrategy.Value.Value(
-            self.first_solution or draft.first_solution
+            strategy
         )
         parameters.local_search_metaheuristic = (
             routing_enums_pb2.LocalSearchMetaheuristic.Value.Value(
                 self.metaheuristic or draft.metaheuristic
             )
         )
+        if self.solutions is not None:
+            parameters.solution_limit = self.solutions
         # Savings of a hundred neighbours each: as good as all of them, in a quarter of the time.
         parameters.savings_parameters.neighbors_ratio = min(1.0, 100 / len(draft.distance))
         return parameters
@@ -143,20 +176,36 @@ def _limit(parameters: routing_parameters_pb2.RoutingSearchParameters, deadline:
     parameters.time_limit.FromMilliseconds(max(1, int(left * 1000)))
 
 
-def _build(draft: Draft) -> Model:
-    starts, ends = (list(nodes) for nodes in zip(*draft.vehicles, strict=True))
-    manager = pywrapcp.RoutingIndexManager(len(draft.distance), len(starts), starts, ends)
-    model = Model(manager, pywrapcp.RoutingModel(manager), draft)
-    for step in draft.steps:
-        step(model)
-    return model
+def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
+    """What the rows of the tables make of the problem."""
+    shape = find_row(SHAPES, env.visits, "ortools")(env.visits, instance)
+    rules = [(find_row(CONSTRAINTS, rule, "ortools"), rule) for rule in env.constraints]
+    env.require(instance)
+    kinds = len(shape.depots)
+    draft = Draft(
+        env=env,
+        instance=instance,
+        shape=shape,
+        costs=costs(env, instance, shape, "ortools", OBJECTIVES),
+        distance=shape.distances(instance),
+        counts=np.full(kinds, shape.vehicles),
+        reloads=np.zeros(kinds, dtype=np.int64),
+        leave_out=shape.optional,
+    )
+    if kinds * shape.vehicles == 1:
+        draft.first_solution = "PATH_CHEAPEST_ARC"
+    if draft.costs.trips:
+        reload(draft)
+    for row, rule in rules:
+        row(draft, rule)
+    objective(draft)
+    if shape.optional:
+        disjunctions(draft)
+    return draft
 
 
-def _recorder(
-    routing: pywrapcp.RoutingModel, scaling: Scaling, began: float
-) -> tuple[Trace, Callable[[], None]]:
-    """A trace of improvements, and the callback that writes it."""
-    trace: Trace = []
+def _record(routing: pywrapcp.RoutingModel, scaling: Scaling, began: float, trace: Trace) -> None:
+    """Has improvements written to a trace."""
     model = weakref.proxy(routing)  # a callback that held its model would keep it alive for ever
 
     def record() -> None:
@@ -164,7 +213,7 @@ def _recorder(
         if not trace or cost < trace[-1][1]:
             trace.append((time.perf_counter() - began, cost))
 
-    return trace, record
+    routing.AddAtSolutionCallback(record)
 
 
 def _read(model: Model, start: Solution | None) -> pywrapcp.Assignment | None:
@@ -172,24 +221,39 @@ def _read(model: Model, start: Solution | None) -> pywrapcp.Assignment | None:
     if start is None or not start.feasible:
         return None
     draft = model.draft
-    free = list(range(len(draft.vehicles)))
+    free = list(range(len(model.vehicles)))
+    again: dict[int, list[int]] = defaultdict(list)
+    for kind, index in model.again():
+        again[kind].append(index)
     visits: list[list[int]] = [[] for _ in free]
     for route in draft.shape.enter(start.routes):
-        ends = (route.start, route.end)
-        vehicle = next((v for v in free if draft.vehicles[v] == ends), None)
+        indices = [model.manager.NodeToIndex(node) for node in route.visits]
+        vehicle = next((v for v in free if model.vehicles[v] == route.start), None)
         if vehicle is None:
             return None
-        free.remove(vehicle)
-        visits[vehicle] = [model.manager.NodeToIndex(node) for node in route.visits]
+        if not draft.costs.trips:
+            free.remove(vehicle)
+        elif visits[vehicle]:
+            kind = model.vehicles[vehicle]
+            if not again[kind]:
+                return None
+            indices = [again[kind].pop(), *indices]
+        visits[vehicle] += indices
     return model.routing.ReadAssignmentFromRoutes(visits, True)
 
 
 def _routes(model: Model, found: pywrapcp.Assignment) -> list[Route]:
-    """What every vehicle drives, those that stay at home included."""
+    """What every vehicle drives, trip by trip; those that stay at home included."""
     routes = []
-    for vehicle, (start, end) in enumerate(model.draft.vehicles):
-        index, visits = model.routing.Start(vehicle), []
+    nodes = len(model.draft.distance)
+    for vehicle, kind in enumerate(model.vehicles):
+        index = model.routing.Start(vehicle)
+        trips: list[list[int]] = [[]]
         while not model.routing.IsEnd(index := found.Value(model.routing.NextVar(index))):
-            visits.append(model.manager.IndexToNode(index))
-        routes.append(Route(tuple(visits), start, end, start))
+            stop = model.manager.IndexToNode(index)
+            if stop >= nodes:
+                trips.append([])
+            else:
+                trips[-1].append(stop)
+        routes += [Route(tuple(visits), kind, kind, kind) for visits in trips]
     return routes

@@ -1,76 +1,127 @@
 """How OR-Tools' routing model expresses when things happen, and how long routes take."""
 
-from typing import TYPE_CHECKING
+import numpy as np
 
-from nco.envs.constraints import DurationLimit, TimeWindows
+from nco.data.errors import InputError
+from nco.envs.constraints import DurationLimit, TimeWindows, TripWindows
+from nco.solvers.ortools_model import Draft, Model
 from nco.solvers.scaling import LARGEST
-from nco.solvers.times import times
-
-if TYPE_CHECKING:
-    from nco.solvers.ortools_rules import Draft, Model
+from nco.solvers.times import Times, require_windows, times
 
 TIME, DEPARTURE = "time", "departure"
+LONGEST = 2**40  # units of any time where the longest route is what counts
 
 
-def time_windows(draft: "Draft", rule: TimeWindows) -> None:
+def time_windows(draft: Draft, rule: TimeWindows | TripWindows) -> None:
     """A dimension with slack for waiting: the moment at which service begins at each node."""
-    _clock(draft, rule.release)
+    clock(draft, rule.release)
 
 
-def duration_limit(draft: "Draft", rule: DurationLimit) -> None:
+def duration_limit(draft: Draft, rule: DurationLimit) -> None:
     """What passes between the departure, which is free, and the end of each route is bounded."""
-    _clock(draft, rule.release)
+    require_windows(draft.env, draft.instance, rule, "ortools")
+    clock(draft, rule.release)
 
-    def add(model: "Model") -> None:
-        known = times(draft.instance, draft.shape, LARGEST, rule.release)
+    def add(model: Model) -> None:
+        known = known_times(draft, rule.release)
         dimension = model.routing.GetDimensionOrDie(TIME)
-        for vehicle, (kind, _) in enumerate(draft.vehicles):
+        for vehicle, kind in enumerate(model.vehicles):
             if known.limit[kind] < known.horizon:
                 dimension.SetSpanUpperBoundForVehicle(int(known.limit[kind]), vehicle)
 
     draft.steps.append(add)
 
 
-def _clock(draft: "Draft", release: bool) -> None:
-    """Adds the dimension of time, unless another rule has."""
+def known_times(draft: Draft, release: bool) -> Times:
+    """When things may happen, the same for all who ask."""
+    if draft.times is None:
+        # The longest route is told apart from ties: its time has fewer units.
+        largest = LONGEST // (4 * len(draft.distance)) if draft.costs.longest else LARGEST
+        draft.times = times(draft.instance, draft.shape, largest, release)
+    return draft.times
 
-    def add(model: "Model") -> None:
-        routing, manager = model.routing, model.manager
-        if TIME in routing.GetAllDimensionNames():
-            return
-        known = times(draft.instance, draft.shape, LARGEST, release)
-        transits: dict[int, int] = {}  # by identity: kinds of one speed share their matrix
+
+def clock(draft: Draft, release: bool) -> None:
+    """
+    Adds the dimension of time, unless another rule has.
+
+    Raises
+    ------
+    InputError
+        One rule waits for releases, and another does not.
+    """
+    if draft.released not in (None, release):
+        raise InputError(
+            "ortools cannot express TimeWindows, expected release times for all rules or none"
+        )
+    if draft.released is not None:
+        return
+    draft.released = release
+
+    def add(model: Model) -> None:
+        routing = model.routing
+        known = known_times(draft, release)
+        # Loading for another trip is part of the way to where that is done.
+        service = np.where(np.arange(len(known.service)) < len(draft.shape.depots), 0, 1)
+        busy: dict[int, int] = {}  # by identity: kinds of one speed share their matrix
         callbacks = []
-        for kind, _ in draft.vehicles:
+        for kind in model.vehicles:
             travel = known.travel[kind]
-            if id(travel) not in transits:
-                busy = (travel + known.service[:, None]).tolist()
-                transits[id(travel)] = routing.RegisterTransitMatrix(busy)
-            callbacks.append(transits[id(travel)])
+            if id(travel) not in busy:
+                legs = travel + (known.service * service)[:, None]
+                busy[id(travel)] = (
+                    _with_loading(model, legs, known.service)
+                    if model.again()
+                    else model.matrix(legs)
+                )
+            callbacks.append(busy[id(travel)])
         horizon = known.horizon
         routing.AddDimensionWithVehicleTransits(callbacks, horizon, horizon, False, TIME)
         dimension = routing.GetDimensionOrDie(TIME)
-        for node in draft.shape.customers:
-            moment = dimension.CumulVar(manager.NodeToIndex(node))
+        for node, index in model.customers():
+            moment = dimension.CumulVar(index)
             moment.SetRange(int(known.open[node]), int(known.close[node]))
-        for vehicle, (start, end) in enumerate(draft.vehicles):
-            first, last = dimension.CumulVar(routing.Start(vehicle)), routing.End(vehicle)
-            first.SetRange(int(known.open[start]), int(known.close[start]))
-            dimension.CumulVar(last).SetMax(int(known.close[end]))
+        for kind, index in model.again():
+            last = int(known.close[kind] + known.service[kind])
+            dimension.CumulVar(index).SetRange(int(known.open[kind]), min(last, horizon))
+        for vehicle, kind in enumerate(model.vehicles):
+            first, last_one = routing.Start(vehicle), routing.End(vehicle)
+            dimension.CumulVar(first).SetRange(int(known.open[kind]), int(known.close[kind]))
+            dimension.CumulVar(last_one).SetMax(int(known.close[kind]))
         if release and known.release.any():
             _released(model, [int(moment) for moment in known.release], horizon)
 
     draft.steps.append(add)
 
 
-def _released(model: "Model", release: list[int], horizon: int) -> None:
-    """A dimension that is constant on each route, its departure: no earlier than any release."""
-    routing, draft = model.routing, model.draft
-    still = routing.RegisterUnaryTransitVector([0] * len(release))
-    routing.AddDimension(still, 0, horizon, False, DEPARTURE)
+def _with_loading(model: Model, legs: np.ndarray, service: np.ndarray) -> int:
+    """Registers legs where the way to a depot to reload at takes the loading there, too."""
+    matrix = legs[np.ix_(model.stops, model.stops)]
+    first = len(legs)
+    matrix[:, first:] += service[model.stops[first:]]
+    return int(model.routing.RegisterTransitMatrix(matrix.tolist()))
+
+
+def _released(model: Model, release: list[int], horizon: int) -> None:
+    """
+    A dimension that is constant on each trip, its departure: no earlier than any release.
+
+    It may grow where a vehicle reloads. Times there are those of leaving.
+    """
+    routing = model.routing
+    still = routing.RegisterUnaryTransitVector([0] * len(model.stops))
+    routing.AddDimension(still, horizon if model.again() else 0, horizon, False, DEPARTURE)
     time, departure = (routing.GetDimensionOrDie(name) for name in (TIME, DEPARTURE))
-    for node in draft.shape.customers:
-        departure.CumulVar(model.manager.NodeToIndex(node)).SetMin(release[node])
-    for vehicle in range(len(draft.vehicles)):
+    solver = routing.solver()
+    for node, index in model.customers():
+        departure.CumulVar(index).SetMin(release[node])
+        if model.again():
+            departure.SlackVar(index).SetValue(0)
+    for _, index in model.again():
+        leaves = departure.CumulVar(index) + departure.SlackVar(index)
+        solver.Add(time.CumulVar(index) >= leaves)
+    for vehicle in range(len(model.vehicles)):
         start = routing.Start(vehicle)
-        routing.solver().Add(time.CumulVar(start) >= departure.CumulVar(start))
+        if model.again():
+            departure.SlackVar(start).SetValue(0)
+        solver.Add(time.CumulVar(start) >= departure.CumulVar(start))

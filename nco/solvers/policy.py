@@ -1,32 +1,30 @@
 """A learned policy as a solver."""
 
 import time
-from collections.abc import Iterator
-from itertools import count
+from itertools import chain
 from pathlib import Path
 
 import torch
 from tensordict import TensorDict
 
 from nco import __version__
-from nco.data.instance import num_nodes
 from nco.data.seeding import seeded
-from nco.decoding import Augment, MultiStart, OutOfTime, Sampling, Search, Single
-from nco.envs import RoutingEnv
+from nco.decoding import Augment, MultiStart, Search
+from nco.envs import Route, RoutingEnv
+from nco.envs.routes import drop_empty
 from nco.released import Released, default_policy, load_policy
 from nco.solution import Solution, judge
+from nco.solvers.anytime import Anytime, quick_starts
 from nco.solvers.base import never_worse, refuse_hopeless
-
-WORK = 20_000  # rollouts of one view times nodes that one round of decoding holds at most
+from nco.solvers.threads import one_thread
 
 
 class PolicySolver:
     """
     Decodes a released policy.
 
-    Without a time limit it runs its search once. With one it goes on until the time is spent:
-    first the greedy solution, then more and more starts over eight views, then samples; a round
-    that the limit cuts off is dropped.
+    Without a time limit it runs its search once. With one it goes on until the time is spent: see
+    `nco.solvers.anytime`; a search that the limit cuts off is dropped. It computes in one thread.
 
     Parameters
     ----------
@@ -67,44 +65,60 @@ class PolicySolver:
         released = self.policy or default_policy(env)
         wide, placed = released.adapt(env, instance.to(self.device))
         policy = released.policy.to(self.device)
-        best, actions, trace = float("inf"), list[int](), list[tuple[float, float]]()
-        try:
-            for search, rng in self._rounds(wide, placed, time_limit, seed):
-                limit = None if time_limit is None or best == float("inf") else begun + time_limit
-                row, cost = search(wide, policy, placed, rng, limit).best()
-                now = time.perf_counter() - begun
-                if float(cost[0]) < best:
-                    best, actions = float(cost[0]), row[0].tolist()
-                    trace.append((now, best))
-                if time_limit is not None and now >= time_limit:
-                    break  # small instances are done before a rollout looks at the clock
-        except OutOfTime:
-            pass  # the best of the rounds before
-        routes = wide.visits.routes(placed.cpu(), actions)
+        best = Incumbent(env, instance, begun)
+        with one_thread():
+            if time_limit is None:
+                search = self.search or Augment(MultiStart(quick_starts(env, instance)))
+                rng = seeded(seed, device=self.device)
+                row, _ = search(wide, policy, placed, rng).best()
+                best.offer(wide.visits.routes(placed.cpu(), row[0].tolist()))
+            else:
+                rounds = Anytime(wide, policy, placed, begun, time_limit, seed, self.search)
+                self._spend(rounds, best, start)
         seconds = time.perf_counter() - begun
         name = f"policy {released.name} (nco {__version__})"
-        return never_worse(judge(env, instance, routes, seconds, name, trace), start)
+        return never_worse(judge(env, instance, best.routes, seconds, name, best.trace), start)
 
-    def _rounds(
-        self, env: RoutingEnv, instance: TensorDict, time_limit: float | None, seed: int
-    ) -> Iterator[tuple[Search, torch.Generator]]:
-        """What to run one after another; the first always completes, whatever the limit."""
-        starts = max(1, min(env.num_customers(instance), WORK // num_nodes(instance)))
+    def _spend(self, rounds: Anytime, best: "Incumbent", start: Solution | None) -> None:
+        """Goes through the rounds until the time is over."""
+        for routes in chain(rounds.first(), rounds.more()):
+            best.offer(routes)
+            if rounds.over():
+                return
+        if start is not None and start.feasible and start.cost < best.cost:
+            best.offer(start.routes)
+        for routes in rounds.improve(best.routes):
+            best.offer(routes)
+            if rounds.over():
+                return
 
-        def rng(*keys: int) -> torch.Generator:
-            return seeded(seed, *keys, device=self.device)
 
-        if time_limit is None:
-            yield self.search or Augment(MultiStart(starts)), rng()
-            return
-        yield Single(), rng()
-        if self.search is not None:
-            yield self.search, rng(0)
-        else:
-            few = 1
-            while few < starts:
-                yield Augment(MultiStart(few)), rng(0)
-                few *= 4
-            yield Augment(MultiStart(starts)), rng(0)
-        for k in count(1):
-            yield Augment(Single(Sampling(), min(starts, 16))), rng(k)
+class Incumbent:
+    """
+    The best solution so far, and when each one was found.
+
+    Parameters
+    ----------
+    env, instance
+        The problem and one instance of it.
+    begun
+        Value of `time.perf_counter` at which time began.
+    """
+
+    def __init__(self, env: RoutingEnv, instance: TensorDict, begun: float):
+        self.env, self.instance, self.begun = env, instance, begun
+        self.routes: tuple[Route, ...] = ()
+        self.cost, self.broken = float("inf"), True
+        self.trace: list[tuple[float, float]] = []
+
+    def offer(self, routes: tuple[Route, ...]) -> None:
+        """Takes a solution if it is better: one that keeps all rules always is."""
+        cost = self.env.routes_cost(self.instance, routes)
+        # Only rules that yield can be broken: a look at each solution would take its time.
+        yields = any(rule.yields for rule in self.env.constraints)
+        broken = yields and bool(self.env.check(self.instance, drop_empty(routes)))
+        if self.cost == float("inf") or (broken, cost) < (self.broken, self.cost):
+            if self.broken and not broken:
+                self.trace.clear()  # costs of solutions that are none
+            self.routes, self.cost, self.broken = routes, cost, broken
+            self.trace.append((time.perf_counter() - self.begun, cost))

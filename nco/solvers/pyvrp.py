@@ -20,9 +20,9 @@ from tensordict import TensorDict
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
-from nco.solvers.pyvrp_costs import costs
+from nco.solvers.costs import SUMS, costs
 from nco.solvers.pyvrp_draft import Draft
-from nco.solvers.pyvrp_rules import CONSTRAINTS
+from nco.solvers.pyvrp_rules import CONSTRAINTS, reload, wait
 from nco.solvers.shapes import SHAPES
 
 
@@ -59,7 +59,7 @@ class PyVRP:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
-        draft = _draft(env, instance)
+        draft = draft_of(env, instance)
         refuse_hopeless(env, instance, time_limit)
         data = draft.build()
         trace = _Trace(began, draft)
@@ -72,9 +72,9 @@ class PyVRP:
                 seed=seed % 2**32,
                 collect_stats=False,
                 params=parameters,
-                initial_solution=_initial(data, draft, start),
+                initial_solution=initial_solution(data, draft, start),
             )
-        routes = draft.shape.leave(_routes(draft, result.best)) if result.is_feasible() else ()
+        routes = draft.shape.leave(routes_of(draft, result.best)) if result.is_feasible() else ()
         seconds = time.perf_counter() - began
         return never_worse(judge(env, instance, routes, seconds, self.name, trace.found), start)
 
@@ -116,9 +116,9 @@ class _Trace(IteratedLocalSearchCallbacks):
             self.found.append((time.perf_counter() - self.began, cost))
 
 
-def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
+def draft_of(env: RoutingEnv, instance: TensorDict) -> Draft:
     """What the rows of the tables make of the problem."""
-    shape = find_row(SHAPES, env.visits, "pyvrp")(instance)
+    shape = find_row(SHAPES, env.visits, "pyvrp")(env.visits, instance)
     rules = [(find_row(CONSTRAINTS, rule, "pyvrp"), rule) for rule in env.constraints]
     env.require(instance)
     distance = shape.distances(instance)
@@ -127,51 +127,66 @@ def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
         env=env,
         instance=instance,
         shape=shape,
-        costs=costs(instance, env.objective, shape),
+        costs=costs(env, instance, shape, "pyvrp", SUMS),
         distance=distance,
+        counts=np.full(len(shape.depots), shape.vehicles),
         nodes={node: {} for node in shape.customers},
         depots=[{"location": node} for node in shape.depots],
-        vehicle_types=[
-            {"num_available": shape.vehicles, "start_depot": k, "end_depot": k} for k in kinds
-        ],
+        vehicle_types=[{"start_depot": k, "end_depot": k} for k in kinds],
         forbidden=[np.zeros(distance.shape, dtype=bool) for _ in kinds],
     )
     for row, rule in rules:
         row(draft, rule)
+    wait(draft)
+    if draft.costs.trips:
+        reload(draft)
     return draft
 
 
-def _initial(
+def initial_solution(
     data: pyvrp.ProblemData, draft: Draft, start: Solution | None
 ) -> pyvrp.Solution | None:
     """The start as PyVRP's solution; None where there is none."""
     if start is None or not start.feasible:
         return None
     stop = {node: Activity(ActivityType.CLIENT, k) for k, node in enumerate(draft.clients)}
-    for k, (pickup, (delivery, _)) in enumerate(draft.pairs.items()):
+    for k, (pickup, delivery) in enumerate(draft.pairs.items()):
         stop[pickup] = Activity(ActivityType.PICKUP, k)
         stop[delivery] = Activity(ActivityType.DELIVERY, k)
     kind = {node: k for k, node in enumerate(draft.shape.depots)}
-    routes = [
-        pyvrp.Route(data, [stop[node] for node in route.visits], kind[route.start or 0])
-        for route in draft.shape.enter(start.routes)
-    ]
+    driven: list[tuple[int, list[Activity]]] = []
+    for route in draft.shape.enter(start.routes):
+        k = kind[route.start or 0]
+        before = next((stops for other, stops in driven if other == k), None)
+        if before is None or not draft.costs.trips:
+            driven.append((k, [stop[node] for node in route.visits]))
+        else:  # another trip
+            before += [
+                Activity(ActivityType.DEPOT, k),
+                *(stop[node] for node in route.visits),
+            ]
+    routes = [pyvrp.Route(data, stops, draft.kinds.index(k)) for k, stops in driven]
     return pyvrp.Solution(data, routes)
 
 
-def _routes(draft: Draft, best: pyvrp.Solution) -> list[Route]:
-    """What every vehicle drives; a single vehicle that stays at home included."""
+def routes_of(draft: Draft, best: pyvrp.Solution) -> list[Route]:
+    """What every vehicle drives, trip by trip; a single vehicle that stays at home included."""
     pickups = list(draft.pairs)
 
     def node(stop: Activity) -> int:
         if stop.is_client():
             return draft.clients[stop.idx]
         pickup = pickups[stop.idx]
-        return pickup if stop.is_pickup() else draft.pairs[pickup][0]
+        return pickup if stop.is_pickup() else draft.pairs[pickup]
 
     routes = []
     for route in best.routes():
-        visits = tuple(node(stop) for stop in route if not stop.is_depot())
-        depot = draft.shape.depots[route.vehicle_type()]
-        routes.append(Route(visits, depot, depot, depot))
+        depot = draft.shape.depots[draft.kinds[route.vehicle_type()]]
+        trips: list[list[int]] = [[]]
+        for stop in route:
+            if stop.is_depot():
+                trips.append([])
+            else:
+                trips[-1].append(node(stop))
+        routes += [Route(tuple(visits), depot, depot, depot) for visits in trips if visits]
     return routes or [Route(())]

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from pyvrp.PenaltyManager import PenaltyParams
 from tensordict import TensorDict
 
+from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs import RoutingEnv
+from nco.solvers.costs import Costs
+from nco.solvers.legs import leg_costs
 from nco.solvers.lengths import length_bounds
-from nco.solvers.pyvrp_costs import Costs
 from nco.solvers.scaling import LARGEST, Scaling, bounding_scaling, choose_scaling, steps
 from nco.solvers.shapes import Shape
 from nco.solvers.times import Times, times
@@ -22,6 +24,7 @@ from nco.solvers.times import Times, times
 Arguments = dict[str, Any]
 
 TYPICAL = 1000  # the longest leg that PyVRP's penalties are made for
+FINE = 2**20  # units of the longest travel time that are enough where times are costs
 STEP = ("tw_early", "tw_late", "service_duration")
 
 
@@ -35,11 +38,13 @@ class Draft:
     env, instance
         The problem and one instance of it (batch size 1). Its nodes are PyVRP's locations.
     shape
-        Depots and customers. Each depot node is a vehicle type.
+        Depots and customers. Each depot node is a kind of vehicle.
     costs
         What is minimised.
     distance
         ``[N, N]`` in the unit of the instance.
+    counts
+        ``[V]``, vehicles of each kind. A kind without any is no vehicle type of PyVRP's.
     nodes
         Keyword arguments of each customer's ``Client``, but for loads.
     depots, vehicle_types
@@ -47,9 +52,11 @@ class Draft:
     loads
         Amounts delivered and picked up at each node, and capacities ``[V]``: a load dimension each.
     pairs
-        Shipments: nodes of pickup and delivery, and the amount in each load dimension.
+        Shipments: nodes of pickup and delivery.
+    shipped
+        The amount picked up at each node for a shipment in each load dimension.
     forbidden
-        ``[N, N]`` for each vehicle type: legs that it may not drive.
+        ``[N, N]`` for each kind of vehicle: legs that it may not drive.
     limit
         ``[V]``, the length that routes may have, in the unit of the instance; None without limits.
     timed
@@ -65,46 +72,91 @@ class Draft:
     shape: Shape
     costs: Costs
     distance: NDArray[np.float64]
+    counts: NDArray[np.int64]
     nodes: dict[int, Arguments]
     depots: list[Arguments]
     vehicle_types: list[Arguments]
     loads: list[tuple[list[int], list[int], list[int]]] = field(default_factory=list)
-    pairs: dict[int, tuple[int, list[int]]] = field(default_factory=dict)
+    pairs: dict[int, int] = field(default_factory=dict)
+    shipped: list[list[int]] = field(default_factory=list)
     forbidden: list[NDArray[np.bool_]] = field(default_factory=list)
     limit: NDArray[np.float64] | None = None
     timed: bool = False
     released: bool = False
     after: list[Callable[[], None]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def largest(self) -> int:
         """
         Bound on the integers. PyVRP multiplies lateness and excess lengths with its penalties; a
-        thousandth of an int64 is left for what is not thought of here.
+        thousandth of an int64 is left for what is not thought of here. A forbidden leg has to cost
+        more than any solution.
         """
-        if self.limit is None and not self.timed:
-            return LARGEST
-        return min(LARGEST, int(2**53 / PenaltyParams().max_penalty / num_nodes(self.instance)))
+        bound, nodes = LARGEST, num_nodes(self.instance)
+        if self.limit is not None or self.timed:
+            bound = min(bound, int(2**53 / PenaltyParams().max_penalty / nodes))
+        if any(legs.any() for legs in self.forbidden):
+            bound = min(bound, LARGEST // (4 * nodes))
+        return bound
 
     @cached_property
-    def driven(self) -> NDArray[np.float64]:
-        """``[V]``, factors from lengths to PyVRP's distances: their cost, unless it is nothing."""
-        return np.where(self.costs.distance > 0, self.costs.distance, 1)
+    def waits(self) -> bool:
+        """Whether time costs something beyond legs and services: waiting for windows."""
+        return self.timed and bool(self.costs.time) and "time_windows" in self.instance.keys()
+
+    @cached_property
+    def legs(self) -> list[NDArray[np.float64]]:
+        """Costs of legs ``[N, N]`` for each kind of vehicle, but for times with waiting."""
+        return leg_costs(self.costs, self.instance, self.shape, self.distance, busy=not self.waits)
+
+    @cached_property
+    def driven(self) -> list[NDArray[np.float64]]:
+        """
+        What PyVRP's distances mean ``[N, N]`` for each kind of vehicle: the costs of legs, or
+        lengths where these are bounded and free.
+
+        Raises
+        ------
+        InputError
+            Lengths are bounded, and legs cost anything but their length.
+        """
+        if self.limit is None:
+            return self.legs
+        found = []
+        for kind, weight in enumerate(self.costs.distance):
+            lengths = self.distance * (weight or 1)
+            np.fill_diagonal(lengths, 0)
+            if (weight and self.waits) or (self.legs[kind] != lengths * bool(weight)).any():
+                raise InputError(
+                    "pyvrp cannot express DistanceLimit, expected no costs but those of lengths"
+                )
+            found.append(lengths)
+        return found
 
     @cached_property
     def lengths(self) -> Scaling:
-        """How distances become integers."""
-        others = self.costs.others if self.costs.distance.any() else np.zeros(0)
-        legs = np.concatenate([self.distance * factor for factor in np.unique(self.driven)])
-        if self.limit is None:
-            return choose_scaling(self.distance, self.largest, np.append(others, legs))
-        bounds = np.append(others, self.limit * self.driven)
-        return bounding_scaling(legs, bounds, self.largest, steps(self.instance))
+        """How what PyVRP drives becomes integers."""
+        legs = self._distinct(self.driven)
+        if self.limit is not None:
+            others = self.costs.others if self.costs.distance.any() else np.zeros(0)
+            weight = np.where(self.costs.distance > 0, self.costs.distance, 1)
+            bounds = np.append(others, self.limit * weight)
+            return bounding_scaling(
+                np.concatenate(legs), bounds, self.largest, steps(self.instance)
+            )
+        if self.waits:
+            factor = self.times.scaling.factor / self.costs.time
+            amounts = np.concatenate([self.costs.others, *(matrix.ravel() for matrix in legs)])
+            exact = bool((np.rint(amounts * factor) == amounts * factor).all())
+            return Scaling(factor, exact and self.times.scaling.exact)
+        least = np.min(legs, axis=0)
+        others = np.concatenate([self.costs.others, *(matrix.ravel() for matrix in legs)])
+        return choose_scaling(least, self.largest, others)
 
     @cached_property
     def scaling(self) -> Scaling:
-        """How costs become integers: as distances, unless nobody pays for these."""
-        if self.costs.distance.any():
+        """How costs become integers: as what is driven, unless lengths are bounded and free."""
+        if self.limit is None or self.costs.distance.any():
             return self.lengths
         return choose_scaling(np.zeros_like(self.distance), self.largest, self.costs.others)
 
@@ -116,26 +168,32 @@ class Draft:
         PyVRP's penalty of a unit of lateness is bounded: against finely scaled distances, whole
         hours as they are would let lateness pay.
         """
-        known = times(self.instance, self.shape, self.largest, self.released)
-        longest = max(int(matrix.max(initial=0)) for matrix in known.travel)
-        wanted = self._longest_leg() // max(1, longest)
-        allowed = 2**10 * self.largest // max(1, known.horizon)
+        largest = self.largest
+        if self.waits:  # costs have the unit of times
+            costly = max(self.costs.others.max(), max(legs.max() for legs in self.legs))
+            known = times(self.instance, self.shape, largest, self.released)
+            longest = max(int(matrix.max(initial=0)) for matrix in known.travel)
+            ratio = costly * known.scaling.factor / self.costs.time / max(1, longest)
+            largest = int(largest / max(1.0, ratio))
+        known = times(self.instance, self.shape, largest, self.released)
+        longest = max(1, *(int(matrix.max(initial=0)) for matrix in known.travel))
+        wanted = (FINE if self.waits else self._longest_leg()) // longest
+        allowed = min(2**10 * largest // max(1, known.horizon), largest // longest)
         return known.finer(max(1, min(wanted, allowed)))
-
-    def _longest_leg(self) -> int:
-        """What the longest leg is for PyVRP."""
-        return max(int(self.lengths.integers(self.distance * f).max()) for f in self.driven)
 
     @cached_property
     def clients(self) -> list[int]:
         """The nodes of PyVRP's clients, in order: all customers without a shipment."""
-        paired = {
-            node for pickup, (delivery, _) in self.pairs.items() for node in (pickup, delivery)
-        }
+        paired = {*self.pairs, *self.pairs.values()}
         return [node for node in self.shape.customers if node not in paired]
 
+    @cached_property
+    def kinds(self) -> list[int]:
+        """The kinds of vehicles that there are, in the order of PyVRP's vehicle types."""
+        return [int(kind) for kind in np.flatnonzero(self.counts > 0)]
+
     def forbid(self, legs: NDArray[np.bool_], kind: int | None = None) -> None:
-        """Legs ``[N, N]`` that one vehicle type may not drive, or none may."""
+        """Legs ``[N, N]`` that one kind of vehicle may not drive, or none may."""
         for k, known in enumerate(self.forbidden):
             if kind in (None, k):
                 self.forbidden[k] = known | legs
@@ -156,51 +214,63 @@ class Draft:
             locations=locations,
             clients=[self._client(node, unit) for node in self.clients],
             depots=[pyvrp.Depot(**arguments) for arguments in self.depots],
-            vehicle_types=[self._vehicle_type(k, unit) for k in range(len(self.vehicle_types))],
+            vehicle_types=[self._vehicle_type(kind, unit) for kind in self.kinds],
             distance_matrices=distances,
             duration_matrices=durations,
             shipments=[self._shipment(node, unit) for node in self.pairs],
         )
 
     def _profiles(self) -> tuple[list[Any], list[Any]]:
-        """Matrices of distances and durations: one for all vehicle types, or one for each."""
-        distances, durations = [], []
-        same = all((legs == self.forbidden[0]).all() for legs in self.forbidden)
-        same = same and len(set(self.driven)) == 1
-        if self.timed:
-            same = same and all(legs is self.times.travel[0] for legs in self.times.travel)
-        for kind in range(1 if same else len(self.vehicle_types)):
-            legs = self.distance * self.driven[kind]
-            # Where lengths are bounded, sums have to be no less than what they stand for.
-            rounded = self.lengths.integers if self.limit is None else self.lengths.at_least
-            matrix = rounded(legs)
-            matrix[self.forbidden[kind]] = self._never(matrix, kind)
-            np.fill_diagonal(matrix, 0)
-            distances.append(matrix)
-            durations.append(self.times.travel[kind] if self.timed else np.zeros_like(matrix))
+        """Matrices of distances and durations: one for all kinds of vehicles that are alike."""
+        distances, durations, known = [], [], dict[tuple[int, int, int, bytes], int]()
+        fixed = self.scaling.integers(self.costs.fixed)
         for kind, arguments in enumerate(self.vehicle_types):
-            arguments["profile"] = 0 if same else kind
-            arguments["unit_distance_cost"] = int(self.costs.distance[kind] > 0)
-            arguments["fixed_cost"] = int(self.scaling.integers(self.costs.fixed)[kind])
-            if self.limit is not None and np.isfinite(self.limit[kind]):
-                arguments["max_distance"] = self._bound(kind)
+            limited = self.limit is not None and bool(np.isfinite(self.limit[kind]))
+            bound = self._bound(kind) if limited else -1
+            travel = self.times.travel[kind] if self.timed else None
+            key = (id(self.legs[kind]), id(travel), bound, self.forbidden[kind].tobytes())
+            if key not in known:
+                known[key] = len(distances)
+                distances.append(self._driven(kind, bound))
+                durations.append(np.zeros_like(distances[-1]) if travel is None else travel)
+            arguments["profile"] = known[key]
+            free = self.limit is not None and not self.costs.distance[kind]
+            arguments["unit_distance_cost"] = int(not free)
+            arguments["unit_duration_cost"] = int(self.waits)
+            arguments["fixed_cost"] = int(fixed[kind])
+            arguments["num_available"] = int(self.counts[kind])
+            if limited:
+                arguments["max_distance"] = bound
         return distances, durations
 
+    def _driven(self, kind: int, bound: int) -> NDArray[np.int64]:
+        """PyVRP's distances. Where lengths are bounded, no less than what they stand for."""
+        rounded = self.lengths.integers if self.limit is None else self.lengths.at_least
+        matrix = rounded(self.driven[kind])
+        matrix[self.forbidden[kind]] = self._never(matrix, bound)
+        np.fill_diagonal(matrix, 0)
+        return matrix
+
     def _bound(self, kind: int) -> int:
-        """The length that routes of a vehicle type may have."""
+        """The length that routes of a kind of vehicle may have."""
         assert self.limit is not None
-        factor = self.driven[kind]
+        factor = self.costs.distance[kind] or 1.0
         bounds = length_bounds(
-            self.lengths, self.distance * factor, self.limit * factor, self.shape.depots
+            self.lengths, self.driven[kind], self.limit * factor, self.shape.depots, self.pairs
         )
         return int(bounds[kind])
 
-    def _never(self, matrix: NDArray[np.int64], kind: int) -> int:
+    def _never(self, matrix: NDArray[np.int64], bound: int) -> int:
         """A distance that no solution drives: more than any route may have, or than all cost."""
-        if self.limit is not None and np.isfinite(self.limit[kind]):
-            return self._bound(kind) + 1
-        left_out = int(self.scaling.integers(self.costs.left_out).sum())
-        return min(LARGEST, 2 * int(matrix.max(axis=1).sum()) + left_out + 1)
+        if bound >= 0:
+            return bound + 1
+        others = float((self.costs.fixed * self.counts).sum() + self.costs.left_out.sum())
+        others = min(others * self.scaling.factor, LARGEST)
+        return min(LARGEST, 2 * int(matrix.max(axis=1).sum()) + int(others) + 1)
+
+    def _longest_leg(self) -> int:
+        """What the longest leg is for PyVRP."""
+        return max(int(self.lengths.integers(legs.max())) for legs in self._distinct(self.driven))
 
     def _load_unit(self) -> int:
         """
@@ -214,10 +284,13 @@ class Draft:
             for deliver, collect, _ in self.loads
             for d, p in zip(deliver, collect, strict=True)
         ]
-        amounts += [amount for _, shipment in self.pairs.values() for amount in shipment]
+        amounts += [amount for shipped in self.shipped for amount in shipped]
         positive = [amount for amount in amounts if amount > 0]
         mean = sum(positive) / len(positive) if positive else 1.0
-        return max(1, int(self._longest_leg() / TYPICAL / mean))
+        longest = self._longest_leg()
+        if self.waits:
+            longest = max(longest, *(int(legs.max()) for legs in self.times.travel))
+        return max(1, int(longest / TYPICAL / mean))
 
     def _client(self, node: int, unit: int) -> pyvrp.Client:
         return pyvrp.Client(
@@ -228,13 +301,14 @@ class Draft:
             **self.nodes[node],
         )
 
-    def _worth(self, node: int) -> Arguments:
+    def _worth(self, *nodes: int) -> Arguments:
         if not self.shape.optional:
             return {}
-        return {"required": False, "prize": int(self.scaling.integers(self.costs.left_out)[node])}
+        prizes = self.scaling.integers(self.costs.left_out)
+        return {"required": False, "prize": sum(int(prizes[node]) for node in nodes)}
 
     def _shipment(self, pickup: int, unit: int) -> pyvrp.Shipment:
-        delivery, amounts = self.pairs[pickup]
+        delivery = self.pairs[pickup]
         ends = {"pickup": pickup, "delivery": delivery}
         arguments = {
             f"{end}_{name}": self.nodes[node][name]
@@ -242,8 +316,15 @@ class Draft:
             for name in STEP
             if name in self.nodes[node]
         }
-        return pyvrp.Shipment(pickup, delivery, amount=[unit * a for a in amounts], **arguments)
+        amount = [unit * amounts[pickup] for amounts in self.shipped]
+        arguments |= self._worth(pickup, delivery)
+        return pyvrp.Shipment(pickup, delivery, amount=amount, **arguments)
 
     def _vehicle_type(self, kind: int, unit: int) -> pyvrp.VehicleType:
         capacity = [unit * capacities[kind] for _, _, capacities in self.loads]
         return pyvrp.VehicleType(capacity=capacity, **self.vehicle_types[kind])
+
+    @staticmethod
+    def _distinct(matrices: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+        """Every matrix once, whatever the number of vehicles that share it."""
+        return list({id(matrix): matrix for matrix in matrices}.values())

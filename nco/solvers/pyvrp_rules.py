@@ -14,27 +14,56 @@ from numpy.typing import NDArray
 from nco.data.errors import InputError
 from nco.envs.base import Constraint
 from nco.envs.constraints import (
+    AllowedVehicles,
     Capacity,
     DistanceLimit,
     DurationLimit,
+    Fleet,
     LinehaulFirst,
     LinehaulOnEachRoute,
     MaximumLoad,
     OpenRoutes,
+    PickupDelivery,
     TimeWindows,
+    TripWindows,
 )
 from nco.solvers.pyvrp_draft import Draft
+from nco.solvers.times import require_windows
 
 
 def _capacity(draft: Draft, rule: Capacity) -> None:
     nothing = [0] * len(draft.distance)
     draft.loads.append((_amounts(draft, "demand"), nothing, _per_vehicle(draft, "capacity")))
+    draft.shipped.append(nothing)
 
 
 def _maximum_load(draft: Draft, rule: MaximumLoad) -> None:
     """PyVRP's own rule: deliveries are aboard from the start, pickups to the end."""
     amounts = _amounts(draft, "demand"), _amounts(draft, "backhaul")
     draft.loads.append((*amounts, _per_vehicle(draft, "capacity")))
+    draft.shipped.append(_amounts(draft, "shipment" if rule.shipments else ""))
+
+
+def _pickup_delivery(draft: Draft, rule: PickupDelivery) -> None:
+    """
+    Shipments of PyVRP's, which have no amounts but the shipment's.
+
+    Raises
+    ------
+    InputError
+        There are amounts for the depot as well, or goods that are released at a time.
+    """
+    delivery = _amounts(draft, "delivery")
+    draft.pairs = {pickup: target for pickup, target in enumerate(delivery) if target}
+    paired = [*draft.pairs, *draft.pairs.values()]
+    for name in ("demand", "backhaul", "release_time"):
+        amounts = _amounts(draft, name)
+        for node in paired:
+            if amounts[node]:
+                raise InputError(
+                    f"pyvrp cannot express PickupDelivery, expected no {name} at node {node} of a "
+                    f"shipment, found {amounts[node]:.10g}"
+                )
 
 
 def _linehaul_first(draft: Draft, rule: LinehaulFirst) -> None:
@@ -79,6 +108,7 @@ def _linehauls(draft: Draft, rule: Constraint) -> tuple[NDArray[np.bool_], NDArr
 
 
 def _distance_limit(draft: Draft, rule: DistanceLimit) -> None:
+    _refuse_trips(draft, rule)
     limit = draft.instance["distance_limit"][0].double().cpu().numpy()
     draft.limit = np.broadcast_to(limit, (len(draft.shape.depots),))
 
@@ -87,8 +117,48 @@ def _time_windows(draft: Draft, rule: TimeWindows) -> None:
     _clock(draft, rule.release)
 
 
+def _trip_windows(draft: Draft, rule: TripWindows) -> None:
+    """Trips come of the objective or this rule, see `reload`. PyVRP loads for the first, too."""
+    for node, amount in zip(draft.shape.depots, _amounts(draft, "service_time"), strict=False):
+        if amount:
+            raise InputError(
+                "pyvrp cannot express TripWindows, expected no service time at a depot, "
+                f"found {amount:.10g} at node {node}"
+            )
+    _clock(draft, rule.release)
+
+
+def _fleet(draft: Draft, rule: Fleet) -> None:
+    _refuse_trips(draft, rule)
+    draft.counts = np.minimum(draft.counts, _per_vehicle(draft, "vehicle_count"))
+
+
+def _allowed_vehicles(draft: Draft, rule: AllowedVehicles) -> None:
+    """No leg of the vehicle leads to a node that it may not visit."""
+    allowed = draft.instance["allowed"][0].cpu().numpy().astype(bool).copy()
+    allowed[:, list(draft.shape.depots)] = True
+    for kind, row in enumerate(allowed):
+        draft.forbid(np.broadcast_to(~row, draft.distance.shape), kind)
+
+
+def reload(draft: Draft) -> None:
+    """One vehicle of each kind, which may come back to its depot for another trip."""
+    draft.counts = np.minimum(draft.counts, 1)
+    for kind, arguments in enumerate(draft.vehicle_types):
+        arguments["reload_depots"] = [kind]
+
+
+def _refuse_trips(draft: Draft, rule: Constraint) -> None:
+    if draft.costs.trips:
+        raise InputError(
+            f"pyvrp cannot express {type(rule).__name__}, expected vehicles without trips"
+        )
+
+
 def _duration_limit(draft: Draft, rule: DurationLimit) -> None:
     """Of a route that leaves as late as it may; waiting for windows is part of it."""
+    _refuse_trips(draft, rule)
+    require_windows(draft.env, draft.instance, rule, "pyvrp")
     _clock(draft, rule.release)
 
     def bound() -> None:
@@ -116,6 +186,13 @@ def _set_windows(draft: Draft) -> None:
             arguments["release_time"] = int(times.release[node])
     for arguments in draft.depots:
         arguments |= _window(draft, arguments["location"])
+
+
+def wait(draft: Draft) -> None:
+    """Adds times where the objective alone asks for them."""
+    if draft.costs.time and "time_windows" in draft.instance.keys():
+        require_windows(draft.env, draft.instance, draft.env.objective, "pyvrp")
+        _clock(draft, draft.costs.release)
 
 
 def _window(draft: Draft, node: int) -> dict[str, int]:
@@ -146,8 +223,12 @@ CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
     MaximumLoad: _maximum_load,
     LinehaulFirst: _linehaul_first,
     LinehaulOnEachRoute: _linehaul_on_each_route,
+    PickupDelivery: _pickup_delivery,
     DistanceLimit: _distance_limit,
     DurationLimit: _duration_limit,
     TimeWindows: _time_windows,
+    TripWindows: _trip_windows,
     OpenRoutes: _open_routes,
+    Fleet: _fleet,
+    AllowedVehicles: _allowed_vehicles,
 }

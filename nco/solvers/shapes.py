@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,7 @@ class Shape:
         return matrix
 
 
-def _tour(instance: TensorDict) -> Shape:
+def _tour(visits: Visits, instance: TensorDict) -> Shape:
     """One vehicle, with node 0 for a depot: a closed tour may begin anywhere."""
     return Shape((0,), tuple(range(1, num_nodes(instance))), 1, _cut, _close)
 
@@ -75,7 +76,7 @@ def _close(routes: Sequence[Route]) -> Sequence[Route]:
     return [Route((0, *route.visits), start=None, end=None) for route in routes]
 
 
-def _routes(instance: TensorDict, vehicles: int | None, optional: bool) -> Shape:
+def _routes(visits: Visits, instance: TensorDict, vehicles: int | None = None) -> Shape:
     """Routes from depot nodes. A vehicle for each customer is enough: none has to be empty."""
     depots, nodes = num_depots(instance), num_nodes(instance)
     customers = tuple(range(depots, nodes))
@@ -83,7 +84,7 @@ def _routes(instance: TensorDict, vehicles: int | None, optional: bool) -> Shape
         vehicles = max(1, len(customers))
     stays = is_open(instance)
     enter, leave = (_bring_home, _leave_out) if stays else (drop_empty, drop_empty)
-    return Shape(tuple(range(depots)), customers, vehicles, enter, leave, stays, optional)
+    return Shape(tuple(range(depots)), customers, vehicles, enter, leave, stays, visits.optional)
 
 
 def _bring_home(routes: Sequence[Route]) -> Sequence[Route]:
@@ -94,9 +95,9 @@ def _leave_out(routes: Sequence[Route]) -> Sequence[Route]:
     return [replace(route, end=None) for route in drop_empty(routes)]
 
 
-SHAPES: dict[type[Visits], Callable[[TensorDict], Shape]] = {
+SHAPES: dict[type[Visits], Callable[[Visits, TensorDict], Shape]] = {
     Tour: _tour,
-    DepotRoutes: lambda instance: _routes(instance, None, False),
-    FleetRoutes: lambda instance: _routes(instance, None, False),
-    OptionalTour: lambda instance: _routes(instance, 1, True),
+    DepotRoutes: _routes,
+    FleetRoutes: _routes,
+    OptionalTour: partial(_routes, vehicles=1),
 }

@@ -6,6 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tensordict import TensorDict
 
+from nco.data.errors import InputError
+from nco.data.instance import num_nodes
+from nco.envs import Route, RoutingEnv
+from nco.envs.base import Constraint, Objective
+from nco.envs.constraints import TimeWindows
+from nco.envs.plain import Plain
+from nco.envs.schedule import schedule
 from nco.solvers.scaling import MOST, Scaling, bounding_scaling, steps
 from nco.solvers.shapes import Shape
 
@@ -71,15 +78,11 @@ def times(instance: TensorDict, shape: Shape, largest: int, release: bool) -> Ti
         Whether routes wait for the release of what they carry.
     """
     kinds, depots = len(shape.depots), list(shape.depots)
-    source = instance
-    if "duration" in instance.keys():
-        source = TensorDict({"distance": instance["duration"]}, batch_size=[1])
-    legs = shape.distances(source)
+    legs, by_speed, speed = _travel(instance, shape)
     nodes = len(legs)
-    service = _of(instance, "service_time", nodes, 0.0)
+    service = service_times(instance)
     goods = _of(instance, "release_time" if release else "", nodes, 0.0)
     limit = _of(instance, "duration_limit", kinds, np.inf)
-    speed = _of(instance, "speed", kinds, 1.0)
     windows = np.stack([np.zeros(nodes), np.full(nodes, np.inf)], -1)
     if "time_windows" in instance.keys():
         windows = instance["time_windows"][0].double().cpu().numpy().copy()
@@ -89,10 +92,9 @@ def times(instance: TensorDict, shape: Shape, largest: int, release: bool) -> Ti
     windows -= origin
     goods = np.maximum(goods - origin, 0)
 
-    by_speed = {value: legs / value if value != 1 else legs for value in np.unique(speed)}
     hours = np.concatenate([service, goods, limit, windows.ravel()])
     driven = np.concatenate(list(by_speed.values()))
-    scaling = bounding_scaling(driven, hours, largest, steps(source))
+    scaling = bounding_scaling(driven, hours, largest, steps(_timed(instance)))
     travel = {value: scaling.at_least(matrix) for value, matrix in by_speed.items()}
     served, ready = scaling.at_least(service), scaling.at_least(windows[:, 0])
     released, close = scaling.at_least(goods), scaling.at_most(windows[:, 1])
@@ -116,7 +118,53 @@ def times(instance: TensorDict, shape: Shape, largest: int, release: bool) -> Ti
         for kind, depot in enumerate(depots):
             matrix = by_speed[speed[kind]]
             _allow_alone(found, kind, depot, matrix, windows, service, goods, limit[kind])
+        if "delivery" in instance.keys():
+            _allow_pairs(found, instance, shape, release)
     return found
+
+
+def require_windows(
+    env: RoutingEnv, instance: TensorDict, part: Constraint | Objective, solver: str
+) -> None:
+    """
+    Whether the windows that waiting is measured by are also kept.
+
+    Raises
+    ------
+    InputError
+        There are windows without a rule, which solvers would keep.
+    """
+    kept = any(isinstance(rule, TimeWindows) for rule in env.constraints)
+    if "time_windows" in instance.keys() and not kept:
+        name = type(part).__name__
+        raise InputError(f"{solver} cannot express {name}, expected the rule TimeWindows with it")
+
+
+def travel_times(instance: TensorDict, shape: Shape) -> list[NDArray[np.float64]]:
+    """Travel times ``[N, N]`` of each kind of vehicle; kinds of one speed share their matrix."""
+    _, by_speed, speed = _travel(instance, shape)
+    return [by_speed[value] for value in speed]
+
+
+def service_times(instance: TensorDict) -> NDArray[np.float64]:
+    """Service times ``[N]``."""
+    return _of(instance, "service_time", num_nodes(instance), 0.0)
+
+
+def _travel(
+    instance: TensorDict, shape: Shape
+) -> tuple[NDArray[np.float64], dict[float, NDArray[np.float64]], NDArray[np.float64]]:
+    """What speeds divide, ``[N, N]``, travel times by speed, and each kind's speed."""
+    legs = shape.distances(_timed(instance))
+    speed = _of(instance, "speed", len(shape.depots), 1.0)
+    return legs, {v: legs / v if v != 1 else legs for v in np.unique(speed)}, speed
+
+
+def _timed(instance: TensorDict) -> TensorDict:
+    """An instance whose distances are the travel times."""
+    if "duration" not in instance.keys():
+        return instance
+    return TensorDict({"distance": instance["duration"]}, batch_size=[1])
 
 
 def _allow_alone(
@@ -147,6 +195,32 @@ def _allow_alone(
     found.close[depot] = max(found.close[depot], returned[home].max(initial=0))
     busy = there + found.service + again
     found.limit[kind] = max(found.limit[kind], busy[short].max(initial=0))
+
+
+def _allow_pairs(found: Times, instance: TensorDict, shape: Shape, release: bool) -> None:
+    """The same for routes with one shipment, as the checker times them."""
+    plain = Plain(instance)
+    shipments = [(p, int(d)) for p, d in enumerate(plain.of_nodes("delivery")) if d]
+    for kind, depot in enumerate(shape.depots):
+        for pair in shipments:
+            route = Route(pair, depot, None if shape.open else depot, kind)
+            timed = schedule(plain, route, release)
+            if timed.late:
+                continue
+            travel, leave = found.travel[kind], int(found.open[depot])
+            if release:
+                leave = max(leave, *(int(found.release[node]) for node in pair))
+            ready, busy, latest, at = leave, 0, int(MOST), depot
+            for node in (*pair, depot):
+                ready, busy = ready + int(travel[at, node]), busy + int(travel[at, node])
+                found.close[node] = max(found.close[node], ready)
+                latest, at = min(latest, int(found.close[node]) - busy), node
+                if node != depot:
+                    ready = max(ready, int(found.open[node])) + int(found.service[node])
+                    busy += int(found.service[node])
+            if timed.duration <= plain.of_vehicle("duration_limit", kind, np.inf):
+                taken = max(ready - max(latest, leave), busy)
+                found.limit[kind] = max(found.limit[kind], taken)
 
 
 def _of(instance: TensorDict, name: str, size: int, default: float) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from tests.envs.candidates import EVERYTHING, accepted
 from tests.envs.random_instances import draw
 
 CLASSICAL: dict[str, Solver] = {
-    "ortools": ORTools(default_time_limit=0.1),
+    "ortools": ORTools(solutions=30, default_time_limit=1.0),
     "pyvrp": PyVRP(iterations=100),
     "fast-tsp": FastTSP(default_time_limit=0.1),
 }
@@ -48,7 +48,7 @@ def test_unknown_solvers_are_refused() -> None:
 def test_problems_are_solved_or_refused(name: str, problem_name: str) -> None:
     """
     A solver takes a problem and solves five nodes of it to optimality, or says which of its
-    parts it cannot express.
+    parts it cannot express. Where brute force finds nothing, nor does it.
     """
     env = problem(problem_name)
     instance = draw(env, 1, 5, seed=1)
@@ -58,9 +58,11 @@ def test_problems_are_solved_or_refused(name: str, problem_name: str) -> None:
         parts = [type(part).__name__ for part in (env.visits, *env.constraints, env.objective)]
         assert any(f"{name} cannot express {part}, expected" in str(error) for part in parts)
         return
-    assert found.feasible
-    if type(env.visits) in EVERYTHING:
-        assert found.cost == pytest.approx(min(accepted(env, instance).values()), rel=1e-6)
+    assert type(env.visits) in EVERYTHING
+    costs = accepted(env, instance).values()
+    assert found.feasible == bool(costs)
+    if costs:
+        assert found.cost == pytest.approx(min(costs), rel=1e-6)
 
 
 SUPPORTED = {

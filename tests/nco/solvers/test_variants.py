@@ -30,7 +30,7 @@ from tests.benchmark_data import benchmark_data
 from tests.envs.candidates import accepted
 from tests.envs.random_instances import draw
 
-ORTOOLS, PYVRP = ORTools(default_time_limit=0.2), PyVRP(iterations=200)
+ORTOOLS, PYVRP = ORTools(solutions=30, default_time_limit=1.0), PyVRP(iterations=200)
 both = pytest.mark.parametrize("solver", [ORTOOLS, PYVRP], ids=["ortools", "pyvrp"])
 NAMES = ["vrptw", "ovrptw", "vrpl", "vrpb", "vrpmb", "ovrpmbltw", "mdvrptw", "mdovrpbltw"]
 
