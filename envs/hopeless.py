@@ -25,8 +25,14 @@ def nobody_can_serve(instance: TensorDict, rules: Sequence[Constraint]) -> list[
     """
     plain, found = Plain(instance), []
     for node in plain.customers if rules else ():
-        routes = [plain.alone(node, vehicle) for vehicle in range(plain.depots)]
-        reasons = [[rule.refuses(plain, route) for rule in rules] for route in routes]
+        reasons: list[list[Violation | None]] = []
+        for vehicle in range(plain.depots):
+            route = plain.alone(node, vehicle)
+            reasons.append([rule.refuses(plain, route) for rule in rules])
+            if not any(reasons[-1]):
+                break
+        if not any(reasons[-1]):  # this vehicle can
+            continue
         by_rule = [list(each) for each in zip(*reasons, strict=True)]
         general = [each for each in by_rule if all(reason is not None for reason in each)]
         for each in general:
