@@ -78,7 +78,7 @@ def write_routes(
         lines = _lines_of_vehicles(file.vehicles, kept, lines)
         write_solution(path, lines, stated, keep_empty=True)
     elif num_depots(file.instance) > 1:
-        write_solution(path, lines, stated, vehicles=[route.vehicle for route in kept])
+        write_solution(path, lines, stated, vehicles=[route.vehicle for route in kept] or [0])
     else:
         write_solution(path, lines, stated)
 

@@ -100,6 +100,7 @@ def write_solution(
         The folder is missing or not writable.
     """
     kept = [list(route) for route in routes if keep_empty or len(route)]
+    kept = kept or [[]]  # where every visit may be left out: an empty route, so that it is read
     lines = [" ".join([f"Route #{k}:", *map(str, route)]) for k, route in enumerate(kept, start=1)]
     lines.append(f"Cost: {plain(cost)}")
     if vehicles is not None:

@@ -14,8 +14,11 @@ from nco.data.formats.rounding import METRICS, remark
 from nco.data.instance import num_nodes
 from nco.data.metric import Metric
 from nco.data.numbers import plain
+from nco.data.values import attributes
 
-TYPES = {"tsp": "TSP", "cvrp": "CVRP"}
+TYPES = {"tsp": "TSP", "atsp": "ATSP", "cvrp": "CVRP", "sdvrp": "SDVRP"}
+_GEOMETRY = {"locs", "view", "metric", "distance"}
+_WRITTEN = _GEOMETRY | {"demand", "capacity", "vehicle_count"}
 
 
 def write_tsplib(path: Path, file: FileInstance) -> None:
@@ -28,19 +31,25 @@ def write_tsplib(path: Path, file: FileInstance) -> None:
     Raises
     ------
     InputError
-        The problem or metric cannot be expressed in the format, or the folder is not writable.
+        The problem, its metric or an attribute cannot be expressed in the format, or the folder is
+        not writable.
     """
     if file.problem not in TYPES:
         raise InputError(f"{path}: problem {file.problem}, expected one of {', '.join(TYPES)}")
     instance = file.instance
+    routing = "demand" in instance.keys()
+    for name in attributes(instance):
+        if name not in (_WRITTEN if routing else _GEOMETRY):
+            raise InputError(f"{path}: TSPLIB has no place for {name}, expected .json")
     content: dict[str, Any] = {"NAME": file.name}
     comment, weights = _weights(path, file)
     if comment:
         content["COMMENT"] = comment
     content["TYPE"] = TYPES[file.problem]
     content["DIMENSION"] = num_nodes(instance)
-    routing = "demand" in instance.keys()
     if routing:
+        if "vehicle_count" in instance.keys():
+            content["VEHICLES"] = int(instance["vehicle_count"])
         content["CAPACITY"] = int(instance["capacity"])
     content |= weights
     if routing:

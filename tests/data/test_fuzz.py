@@ -108,8 +108,9 @@ def use(path: Path) -> None:
     try:
         env = problem(file.problem, instance=file.instance)
         reasons = env.impossible(file.instance)
-    except InputError as error:  # a problem that goes by a name: only our own files have one
-        assert path.suffix == ".json" and FORMAT in path.read_text()
+    except InputError as error:  # of a problem that goes by its name, as our own files and SDVRP
+        named = path.suffix == ".json" and FORMAT in path.read_text()
+        assert named or str(error).endswith("is no rule of the problem sdvrp")
         raise InputError(f"{path}: {error}") from None
     if not reasons:
         assert env.mask(env.reset(file.instance)).any()

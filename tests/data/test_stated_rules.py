@@ -250,3 +250,20 @@ def test_what_is_not_understood_is_named(
     with pytest.raises(InputError) as caught:
         read(path)
     assert section in str(caught.value) and str(caught.value).startswith(str(path))
+
+
+def test_what_is_written_as_tsplib_is_all(tmp_path: Path) -> None:
+    """Vehicles and split deliveries come back; what TSPLIB has no place for is refused."""
+    for kind, more in (("CVRP", "CAPACITY : 10\nVEHICLES : 2\n"), ("SDVRP", "CAPACITY : 5\n")):
+        file = read(put(tmp_path / "t.vrp", kind, more))
+        write(tmp_path / "again.vrp", file)
+        again = read(tmp_path / "again.vrp")
+        assert again.problem == file.problem and rules(again) == rules(file)
+        assert set(again.instance.keys()) == set(file.instance.keys())
+        assert all(
+            torch.equal(again.instance[key], file.instance[key]) for key in again.instance.keys()
+        )
+    timed = file.instance.clone().update({"service_time": torch.ones(1, 4)})
+    with pytest.raises(InputError, match="TSPLIB has no place for service_time, expected"):
+        write(tmp_path / "t.vrp", FileInstance("t", "cvrp", timed, tmp_path))
+    assert read(tmp_path / "t.vrp").problem == "sdvrp"

@@ -214,6 +214,8 @@ def test_routes_of_depots_are_told_apart(tmp_path: Path) -> None:
     write_routes(path, problem("mdcvrp"), file, routes, 1.5)
     assert path.read_text().splitlines()[-1] == "Vehicles: 1 0 2"
     assert list(read_routes(path, file)) == routes
+    write_routes(path, problem("mdcvrp"), file, [], 7.0)  # as where all may be left out
+    assert list(read_routes(path, file)) == []
     path.write_text("Route #1: 1 3\nCost: 1.5\n")
     with pytest.raises(InputError, match=r"none of its 1 routes, expected a line 'Vehicles:'"):
         read_routes(path, file)
