@@ -99,8 +99,8 @@ class ORTools:
         deadline = began + (time_limit or self.default_time_limit)
         trace: Trace = []
         routes: Sequence[Route] = ()
-        for strategy, counts in self._attempts(draft, start):
-            model = build(replace(draft, counts=counts))
+        for strategy, counts, spare in self._attempts(draft, start):
+            model = build(replace(draft, counts=counts, spare=spare))
             _record(model.routing, draft.scaling, began, trace)
             model.routing.solver().ReSeed(seed)
             found = self._search(model, strategy, deadline, start)
@@ -114,11 +114,12 @@ class ORTools:
 
     def _attempts(
         self, draft: Draft, start: Solution | None
-    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64] | None]]:
         """
-        First solution strategies and vehicles of each kind, until one finds a solution.
+        First solution strategies, vehicles and spare vehicles, until one finds a solution.
 
-        First as many vehicles as a good solution will need, then all there are.
+        First as many vehicles as a good solution will need, then all there are. Where these are
+        few, the first solution may need more of them, which local search then tries to save.
         """
         counts = draft.counts
         few = enough(draft.env, draft.instance, draft.shape, draft.costs, draft.distance)
@@ -127,13 +128,15 @@ class ORTools:
             few = np.maximum(few, [used[depot] for depot in draft.shape.depots])
         few = np.minimum(few, counts)
         preferred = self.first_solution or draft.first_solution
-        yield preferred, few
+        yield preferred, few, None
         if (few < counts).any():
-            yield preferred, counts
+            yield preferred, counts, None
+        if not draft.costs.trips and (counts < draft.shape.vehicles).any():
+            yield preferred, counts, np.where(counts > 0, 2 + counts // 2, 0)
         if self.first_solution is None:
             for strategy in OTHERS:
                 if strategy != preferred:
-                    yield strategy, counts
+                    yield strategy, counts, None
 
     def _search(
         self, model: Model, strategy: str, deadline: float, start: Solution | None

@@ -75,10 +75,10 @@ def objective(draft: Draft) -> None:
         scaled = {id(matrix): draft.scaling.integers(matrix) for matrix in distinct}
         transits = model.matrices([scaled[id(matrix)] for matrix in legs])
         fixed = draft.scaling.integers(costs.fixed)
-        for vehicle, kind in enumerate(model.vehicles):
+        for vehicle in range(len(model.vehicles)):
             model.routing.SetArcCostEvaluatorOfVehicle(transits[vehicle], vehicle)
-            if fixed[kind]:
-                model.routing.SetFixedCostOfVehicle(int(fixed[kind]), vehicle)
+        paid = sum(float(matrix.max(axis=1).sum()) for matrix in distinct)
+        _set_fixed(model, fixed, paid * draft.scaling.factor)
         if waits:
             dimension = model.routing.GetDimensionOrDie(TIME)
             dimension.SetSlackCostCoefficientForAllVehicles(1)
@@ -95,11 +95,17 @@ def _ties(draft: Draft, amounts: np.ndarray) -> None:
     def add(model: Model) -> None:
         _break_ties(model, draft.distance)
         fixed = scale.integers(draft.costs.fixed) * 2 * TIES
-        for vehicle, kind in enumerate(model.vehicles):
-            if fixed[kind]:
-                model.routing.SetFixedCostOfVehicle(int(fixed[kind]), vehicle)
+        paid = float(draft.costs.left_out.sum()) * scale.factor * 2 * TIES
+        _set_fixed(model, fixed, paid + TIES)
 
     draft.steps.append(add)
+
+
+def _set_fixed(model: Model, fixed: np.ndarray, paid: float) -> None:
+    """Costs of vehicles, spare ones at twice what solutions pay for anything else, if that fits."""
+    vehicles = len(model.vehicles)
+    most = min(2 * (paid + float(fixed.max(initial=0)) * vehicles) + 1, MOST / 4 / vehicles)
+    model.set_fixed_costs(fixed, int(most))
 
 
 def _break_ties(model: Model, legs: np.ndarray) -> None:
@@ -144,6 +150,8 @@ def _longest(draft: Draft) -> None:
         routing.AddDimensionWithVehicleTransits(transits, slack, known.horizon, True, LONGEST_ROUTE)
         dimension = routing.GetDimensionOrDie(LONGEST_ROUTE)
         dimension.SetGlobalSpanCostCoefficient(2 * TIES)
+        none = np.zeros(len(draft.counts), dtype=np.int64)
+        _set_fixed(model, none, float(known.horizon) * 2 * TIES)
         if not waits:
             return
         time = routing.GetDimensionOrDie(TIME)

@@ -34,6 +34,8 @@ class Draft:
         ``[N, N]`` in the unit of the instance.
     counts
         ``[V]``, vehicles of each kind.
+    spare
+        ``[V]``, vehicles beyond those that there are: at a price that none is worth.
     scaling
         How costs become integers; known once the objective has spoken.
     leave_out
@@ -57,6 +59,7 @@ class Draft:
     distance: NDArray[np.float64]
     counts: NDArray[np.int64]
     reloads: NDArray[np.int64]
+    spare: NDArray[np.int64] | None = None
     scaling: Scaling = field(default_factory=lambda: Scaling(1.0, exact=True))
     leave_out: bool = False
     released: bool | None = None
@@ -67,8 +70,11 @@ class Draft:
 
     @property
     def vehicles(self) -> list[int]:
-        """The kind of each vehicle, which is its depot node."""
-        return [kind for kind, count in enumerate(self.counts) for _ in range(count)]
+        """The kind of each vehicle, which is its depot node; spare ones come last."""
+        groups = [self.counts] if self.spare is None else [self.counts, self.spare]
+        return [
+            kind for counts in groups for kind, count in enumerate(counts) for _ in range(count)
+        ]
 
     @property
     def stops(self) -> list[int]:
@@ -118,6 +124,23 @@ class Model:
             (self.stops[stop], self.manager.NodeToIndex(stop))
             for stop in range(first, len(self.stops))
         ]
+
+    def set_fixed_costs(self, units: NDArray[np.int64], most: int) -> None:
+        """
+        Sets the cost of using each vehicle.
+
+        Parameters
+        ----------
+        units
+            For each kind of vehicle.
+        most
+            More than a solution costs, added for spare vehicles.
+        """
+        owned = int(self.draft.counts.sum())
+        for vehicle, kind in enumerate(self.vehicles):
+            cost = int(units[kind]) + (most if vehicle >= owned else 0)
+            if cost:
+                self.routing.SetFixedCostOfVehicle(cost, vehicle)
 
     def matrix(self, legs: NDArray[np.int64]) -> int:
         """Registers amounts of legs ``[N, N]``."""
