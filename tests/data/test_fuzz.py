@@ -312,6 +312,11 @@ CASES: dict[str, tuple[str, Callable[[Path], bytes], Callable[[Path], object]]] 
 REFUSED = {"M-n101, groups": "MUTUALLY_EXCLUSIVE_GROUP_SECTION"}
 
 
+def is_large(case: str, folder: Path) -> bool:
+    """Whether a file takes long to read and to look at."""
+    return len(CASES[case][1](folder)) > 12_000
+
+
 def survive(case: str, folder: Path, examples: int) -> int:
     """Reads that many mutations of one file; how many were refused."""
     suffix, make, read_file = CASES[case]
@@ -357,14 +362,12 @@ def survive(case: str, folder: Path, examples: int) -> int:
 @pytest.mark.parametrize("case", CASES)
 def test_mutated_files(case: str, tmp_path: Path) -> None:
     """A few mutations of each kind of file: no other exception than `InputError`, some of it."""
-    _, make, _ = CASES[case]
-    small = len(make(tmp_path)) < 12_000
-    assert survive(case, tmp_path, examples=25 if small else 10) > 0
+    assert survive(case, tmp_path, examples=10 if is_large(case, tmp_path) else 25) > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_mutated_files_at_length(case: str, tmp_path: Path) -> None:
-    """Over 10,000 mutations in all."""
-    assert len(CASES) * 600 > 10_000
-    assert survive(case, tmp_path, examples=600) > 100
+    """Over 20,000 mutations in all."""
+    examples = 200 if is_large(case, tmp_path) else 600
+    assert survive(case, tmp_path, examples) > examples // 6

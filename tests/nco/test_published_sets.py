@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from nco.data.dataset import load_instances
+from nco.data.dataset import load_instances, read_costs
+from nco.data.metric import pairwise
 from nco.data.unpickle import unpickle
 from nco.envs import problem
 from nco.envs.routes import Route
@@ -63,6 +64,29 @@ def test_some_published_solutions(folder: str, name: str) -> None:
         routes = routes_of(tour, folder.startswith("O"))
         assert env.check(instances[k : k + 1], routes) == []
         assert env.routes_cost(instances[k : k + 1], routes) == pytest.approx(cost, abs=1e-9)
+
+
+@pytest.mark.parametrize(("folder", "name"), NAMES[-2:])
+def test_one_commodity_can_be_solved(folder: str, name: str) -> None:
+    """Going to the nearest node that the mask allows solves every instance, at no lower cost."""
+    suffix = f"{folder.lower()}50_uniform.pkl"
+    place = benchmark_data("vrp_variants_50", folder)
+    instances = load_instances(place / suffix, slice(50), name)
+    env, distance = problem(name, instance=instances), pairwise(instances)
+    state, actions = env.reset(instances), []
+    while not bool(env.done(state).all()):
+        ways = distance.gather(1, state.current.unsqueeze(-1).expand(-1, -1, 51))
+        ways[..., 0] += 10  # home where there is no other way
+        action = ways.masked_fill(~env.mask(state), torch.inf).argmin(-1)
+        actions.append(action)
+        state = env.step(state, action)
+    driven = torch.stack(actions, -1)
+    best = read_costs(place / f"or_tools_200s_{suffix}")[:50]
+    found = env.cost(instances, driven).squeeze(1)
+    assert bool((found > 0.999 * best).all()) and bool((found < 2 * best).all())
+    for k in range(50):
+        routes = env.visits.routes(instances[k : k + 1], driven[k, 0].tolist())
+        assert env.check(instances[k : k + 1], routes) == []
 
 
 def test_rules_that_published_routes_with_pickups_break() -> None:
