@@ -12,6 +12,9 @@ typedef float V __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t VI __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int64_t I;
 
+// Loops over the rows of a block have to vanish, or their sums live in memory.
+#define UNROLL _Pragma("GCC unroll 8")
+
 static const float FORBIDDEN = -1e30f;
 
 static inline V load(const float* p) { return *reinterpret_cast<const V*>(p); }
@@ -44,11 +47,10 @@ static inline float largest(V x) {
     return larger(larger(e[0], e[2]), larger(e[1], e[3]));
 }
 
-// exp with a relative error of 2e-7 (Cephes); 0 below -87, bounded above 88.
-static inline V exponential(V x) {
+// exp for x <= 88 with a relative error of 2e-7 (Cephes); not below exp(-87).
+static inline V decay(V x) {
     V low = x > -87.f ? x : all(-87.f);
-    low = low < 88.f ? low : all(88.f);
-    const V magic = all(12582912.f);  // adding it rounds to whole numbers
+    const V magic = all(12582912.f);
     V n = (low * 1.44269504088896341f + magic) - magic;
     V r = low - n * 0.693359375f + n * 2.12194440e-4f;
     V p = all(1.9875691500e-4f);
@@ -61,7 +63,13 @@ static inline V exponential(V x) {
     VI bits = (__builtin_convertvector(n, VI) + 127) << 23;
     V power;
     memcpy(&power, &bits, sizeof(V));
-    return x > -87.f ? p * power : V{};
+    return p * power;
+}
+
+// The same for any x: 0 below -87, bounded above 88.
+static inline V exponential(V x) {
+    V e = decay(x < 88.f ? x : all(88.f));
+    return x > -87.f ? e : V{};
 }
 
 // Rows [n] of d channels to channels [k] of padded rows.
@@ -82,26 +90,26 @@ static void product(const float* a, I a_stride, const float* b, I width, I padde
     I n = 0;
     for (; n + 16 * C <= padded; n += 16 * C) {
         V s[R][C];
-        for (int r = 0; r < R; r++)
-            for (int c = 0; c < C; c++)
+        UNROLL for (int r = 0; r < R; r++)
+            UNROLL for (int c = 0; c < C; c++)
                 s[r][c] = start ? load(start + r * start_stride + n + 16 * c) : V{};
         for (I k = 0; k < d; k++) {
             V key[C];
-            for (int c = 0; c < C; c++) key[c] = load(b + k * padded + n + 16 * c);
-            for (int r = 0; r < R; r++)
-                for (int c = 0; c < C; c++) s[r][c] += a[r * a_stride + k] * key[c];
+            UNROLL for (int c = 0; c < C; c++) key[c] = load(b + k * padded + n + 16 * c);
+            UNROLL for (int r = 0; r < R; r++)
+                UNROLL for (int c = 0; c < C; c++) s[r][c] += a[r * a_stride + k] * key[c];
         }
-        for (int r = 0; r < R; r++)
-            for (int c = 0; c < C; c++) store(out + r * padded + n + 16 * c, s[r][c]);
+        UNROLL for (int r = 0; r < R; r++)
+            UNROLL for (int c = 0; c < C; c++) store(out + r * padded + n + 16 * c, s[r][c]);
     }
     for (; n < padded; n += 16) {
         V s[R];
-        for (int r = 0; r < R; r++) s[r] = start ? load(start + r * start_stride + n) : V{};
+        UNROLL for (int r = 0; r < R; r++) s[r] = start ? load(start + r * start_stride + n) : V{};
         for (I k = 0; k < d; k++) {
             V key = load(b + k * padded + n);
-            for (int r = 0; r < R; r++) s[r] += a[r * a_stride + k] * key;
+            UNROLL for (int r = 0; r < R; r++) s[r] += a[r * a_stride + k] * key;
         }
-        for (int r = 0; r < R; r++) store(out + r * padded + n, s[r]);
+        UNROLL for (int r = 0; r < R; r++) store(out + r * padded + n, s[r]);
     }
 }
 
@@ -117,7 +125,7 @@ struct Instance {
 // Adds to the scores of R rows: 0 where the mask allows, else FORBIDDEN.
 template <int R>
 static void penalties(const Instance& x, I row, float* out) {
-    for (int r = 0; r < R; r++) {
+    UNROLL for (int r = 0; r < R; r++) {
         float* to = out + r * x.padded;
         if (x.mask) {
             const uint8_t* from = x.mask + (row + r) * x.mask_row;
@@ -134,7 +142,7 @@ static void scores(const Instance& x, I row, I h, const float* keys, const float
                    float* out) {
     float q[R * 128];
     const I d = D ? D : x.d;
-    for (int r = 0; r < R; r++)
+    UNROLL for (int r = 0; r < R; r++)
         for (I k = 0; k < d; k += 16)
             store(q + r * d + k, load(x.q + (row + r) * x.q_row + h * d + k) * x.scale);
     product<R, D>(q, d, keys + h * d * x.padded, d, x.padded, penalty, x.padded, out);
@@ -146,12 +154,12 @@ static void mix(const float* weights, I padded, const float* rows, I stride, I n
                 I to_stride, const float* factor) {
     for (I k = 0; k < d; k += 16) {
         V s[R];
-        for (int r = 0; r < R; r++) s[r] = V{};
+        UNROLL for (int r = 0; r < R; r++) s[r] = V{};
         for (I i = 0; i < n; i++) {
             V value = load(rows + i * stride + k);
-            for (int r = 0; r < R; r++) s[r] += weights[r * padded + i] * value;
+            UNROLL for (int r = 0; r < R; r++) s[r] += weights[r * padded + i] * value;
         }
-        for (int r = 0; r < R; r++) store(to + r * to_stride + k, s[r] * factor[r]);
+        UNROLL for (int r = 0; r < R; r++) store(to + r * to_stride + k, s[r] * factor[r]);
     }
 }
 
@@ -163,7 +171,7 @@ static void forward_rows(const Instance& x, I row, const float* keys, float* pen
     for (I h = 0; h < x.heads; h++) {
         scores<R, D>(x, row, h, keys, penalty, w);
         float inverse[R];
-        for (int r = 0; r < R; r++) {
+        UNROLL for (int r = 0; r < R; r++) {
             float* s = w + r * x.padded;
             V most = load(s);
             for (I n = 16; n < x.padded; n += 16) {
@@ -173,7 +181,7 @@ static void forward_rows(const Instance& x, I row, const float* keys, float* pen
             const float top = largest(most);
             V total = V{};
             for (I n = 0; n < x.padded; n += 16) {
-                V e = exponential(load(s + n) - top);
+                V e = decay(load(s + n) - top);
                 store(s + n, e);
                 total += e;
             }
@@ -203,7 +211,7 @@ static void backward_rows(const Instance& x, const Gradient& g, I row, const flo
         scores<R, D>(x, row, h, keys, penalty, w);
         product<R, D>(of_out, width, values + h * x.d * x.padded, x.d, x.padded, nullptr, 0, ds);
         float factor[R];
-        for (int r = 0; r < R; r++) {
+        UNROLL for (int r = 0; r < R; r++) {
             const float* out = g.out + (row + r) * width + h * x.d;
             V both = V{};
             for (I k = 0; k < x.d; k += 16) both += load(out + k) * load(of_out + r * width + k);
@@ -221,7 +229,7 @@ static void backward_rows(const Instance& x, const Gradient& g, I row, const flo
                g.of_q + row * g.q_row + h * x.d, g.q_row, factor);
         for (I k = 0; k < x.d; k += 16) {
             V q[R], o[R];
-            for (int r = 0; r < R; r++) {
+            UNROLL for (int r = 0; r < R; r++) {
                 q[r] = load(x.q + (row + r) * x.q_row + h * x.d + k);
                 o[r] = load(of_out + r * width + k);
             }
@@ -229,7 +237,7 @@ static void backward_rows(const Instance& x, const Gradient& g, I row, const flo
                 float* of_k = g.of_k + n * g.k_row + h * x.d + k;
                 float* of_v = g.of_v + n * g.v_row + h * x.d + k;
                 V a = load(of_k), b = load(of_v);
-                for (int r = 0; r < R; r++) {
+                UNROLL for (int r = 0; r < R; r++) {
                     a += ds[r * x.padded + n] * q[r];
                     b += w[r * x.padded + n] * o[r];
                 }
@@ -261,10 +269,13 @@ void attention(const float* q, I q_batch, I q_row, const float* k, I k_batch, I 
         float* to = out + b * queries * width;
         float* sums = norms + 2 * b * queries * heads;
         const auto forward8 = d == 16 ? forward_rows<8, 16> : forward_rows<8, 0>;
+        const auto forward2 = d == 16 ? forward_rows<2, 16> : forward_rows<2, 0>;
         const auto forward1 = d == 16 ? forward_rows<1, 16> : forward_rows<1, 0>;
         I row = 0;
         for (; row + 8 <= queries; row += 8)
             forward8(x, row, keys.data(), penalty.data(), w.data(), to, sums);
+        for (; row + 2 <= queries; row += 2)
+            forward2(x, row, keys.data(), penalty.data(), w.data(), to, sums);
         for (; row < queries; row++)
             forward1(x, row, keys.data(), penalty.data(), w.data(), to, sums);
     }
@@ -295,10 +306,14 @@ void attention_backward(const float* q, I q_batch, I q_row, const float* k, I k_
         transpose(x.k, k_row, nodes, width, padded, keys.data());
         transpose(x.v, v_row, nodes, width, padded, values.data());
         const auto backward8 = d == 16 ? backward_rows<8, 16> : backward_rows<8, 0>;
+        const auto backward2 = d == 16 ? backward_rows<2, 16> : backward_rows<2, 0>;
         const auto backward1 = d == 16 ? backward_rows<1, 16> : backward_rows<1, 0>;
         I row = 0;
         for (; row + 8 <= queries; row += 8)
             backward8(x, g, row, keys.data(), values.data(), penalty.data(), w.data(),
+                             ds.data());
+        for (; row + 2 <= queries; row += 2)
+            backward2(x, g, row, keys.data(), values.data(), penalty.data(), w.data(),
                              ds.data());
         for (; row < queries; row++)
             backward1(x, g, row, keys.data(), values.data(), penalty.data(), w.data(),

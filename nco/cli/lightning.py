@@ -21,6 +21,7 @@ import nco.training  # noqa: F401  short class names in YAML resolve among impor
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.training.module import load_weights, read_checkpoint
+from nco.training.throughput import Throughput
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
@@ -104,6 +105,7 @@ def run(args: list[str] | None = None) -> NCOCLI:
                 load_from_checkpoint_support=False,
                 save_config_callback=SaveConfig,
                 save_config_kwargs={"overwrite": True},
+                trainer_defaults={"callbacks": [Throughput()]},
                 parser_kwargs={"allow_abbrev": False, "exit_on_error": False},
                 args=args,
             )

@@ -15,6 +15,7 @@ from nco.training.module import RoutingModule
 from nco.training.reinforce import REINFORCE
 from nco.training.scales import CostScale, VariantMean
 from nco.training.stream import Stream
+from nco.training.throughput import Throughput
 
 __all__ = [
     "REINFORCE",
@@ -31,5 +32,6 @@ __all__ = [
     "RunLogger",
     "Solved",
     "Stream",
+    "Throughput",
     "VariantMean",
 ]
