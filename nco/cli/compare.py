@@ -35,7 +35,7 @@ def compare(
     files
         Instances (.vrp, .tsp, .csv, .json), folders of them, or globs.
     solvers
-        Who solves: policy, ortools, pyvrp, fast-tsp.
+        Who solves: hybrid, policy, ortools, pyvrp, fast-tsp.
     policy
         Name of a shipped policy, a released folder, or a training checkpoint; by default the
         shipped policy for the problem.

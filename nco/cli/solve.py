@@ -9,7 +9,7 @@ from nco.cli.choices import Decode, Rounding
 
 def solve(
     files: list[str],
-    solver: str = "policy",
+    solver: str = "hybrid",
     policy: str | None = None,
     decode: Decode | None = None,
     samples: Count | None = None,
@@ -34,7 +34,8 @@ def solve(
     files
         Instances (.vrp, .tsp, .csv, .json), folders of them, or globs.
     solver
-        Who solves: policy, ortools, pyvrp or fast-tsp.
+        Who solves: hybrid (a policy proposes, local search improves on all cores), policy,
+        ortools, pyvrp or fast-tsp.
     policy
         Name of a shipped policy, a released folder, or a training checkpoint; by default the
         shipped policy for the problem.
@@ -48,8 +49,8 @@ def solve(
     device
         Where a policy computes, cpu or cuda; by default cpu.
     time_limit
-        Seconds for each file. A policy then goes on sampling until they are spent; without it, it
-        decodes once, and other solvers take their own default.
+        Seconds for each file; by default 2 for each 100 customers. A policy alone goes on sampling
+        until they are spent; without it, it decodes once.
     out
         Folder for the .sol files; made if it is not there.
     plot

@@ -15,9 +15,8 @@ from nco.data.errors import InputError
 from nco.data.formats import FileInstance
 from nco.decoding import Decode, Search, make_search
 from nco.envs import RoutingEnv, problem
-from nco.released import default_policy
 from nco.runs import Run
-from nco.solvers.base import Solver
+from nco.solvers.base import Solver, UsesPolicy
 from nco.solvers.registry import find_solver
 
 
@@ -156,8 +155,9 @@ def _solve(
     seed: int,
 ) -> Run:
     policy = None
-    if hasattr(solver, "policy"):  # found before the clock starts: loading is not solving
-        policy = (solver.policy or default_policy(env)).name
+    if isinstance(solver, UsesPolicy):  # found before the clock starts: loading is not solving
+        released = solver.policy_for(env)
+        policy = released and released.name
     solution = solver.solve(env, file.instance, time_limit, seed)
     return Run(file, env, name, policy, solution, seed)
 

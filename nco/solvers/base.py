@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
+from nco.released import Released
 from nco.solution import Solution
 
 Row = TypeVar("Row")
@@ -46,6 +47,22 @@ class Solver(Protocol):
         ------
         InputError
             The solver cannot express a rule of the problem, named in the message.
+        """
+        ...
+
+
+@runtime_checkable
+class UsesPolicy(Protocol):
+    """A solver that decodes a policy, always or where there is one."""
+
+    def policy_for(self, env: RoutingEnv) -> Released | None:
+        """
+        The policy that it uses for a problem, loaded.
+
+        Raises
+        ------
+        InputError
+            There is none and it needs one, or the one given is for other problems.
         """
         ...
 

@@ -62,7 +62,7 @@ class PolicySolver:
     ) -> Solution:
         begun = time.perf_counter()
         refuse_hopeless(env, instance, time_limit)
-        released = self.policy or default_policy(env)
+        released = self.policy_for(env)
         wide, placed = released.adapt(env, instance.to(self.device))
         policy = released.policy.to(self.device)
         best = Incumbent(env, instance, begun)
@@ -78,6 +78,10 @@ class PolicySolver:
         seconds = time.perf_counter() - begun
         name = f"policy {released.name} (nco {__version__})"
         return never_worse(judge(env, instance, best.routes, seconds, name, best.trace), start)
+
+    def policy_for(self, env: RoutingEnv) -> Released:
+        """See `nco.solvers.base.UsesPolicy`; without one there is an `InputError`."""
+        return self.policy or default_policy(env)
 
     def _spend(self, rounds: Anytime, best: "Incumbent", start: Solution | None) -> None:
         """Goes through the rounds until the time is over."""

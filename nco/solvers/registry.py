@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nco.data.errors import InputError
 from nco.solvers.base import Solver
 from nco.solvers.fast_tsp import FastTSP
+from nco.solvers.hybrid import Hybrid
 from nco.solvers.ortools import ORTools
 from nco.solvers.policy import PolicySolver
 from nco.solvers.pyvrp import PyVRP
@@ -32,6 +33,9 @@ class SolverEntry:
 
 
 SOLVERS: dict[str, SolverEntry] = {
+    "hybrid": SolverEntry(
+        "a policy proposes, classical search improves on all cores", Hybrid, decodes=True
+    ),
     "policy": SolverEntry("a learned policy, decoded", PolicySolver, decodes=True),
     "ortools": SolverEntry("OR-Tools' routing library, guided local search", ORTools),
     "pyvrp": SolverEntry("PyVRP, iterated local search of the HGS family", PyVRP),

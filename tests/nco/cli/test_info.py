@@ -30,8 +30,8 @@ def test_everything_is_listed_with_who_supports_it(told: Told) -> None:
     assert list(problems) == list(FEW)
     assert list(told["solvers"]) == list(SOLVERS)
     assert list(told["policies"]) == shipped()
-    assert problems["tsp"]["solvers"] == ["policy", "ortools", "pyvrp", "fast-tsp"]
-    assert problems["cvrp"]["solvers"] == ["policy", "ortools", "pyvrp"]
+    assert problems["tsp"]["solvers"] == ["hybrid", "policy", "ortools", "pyvrp", "fast-tsp"]
+    assert problems["cvrp"]["solvers"] == ["hybrid", "policy", "ortools", "pyvrp"]
     assert "cvrp" in problems["cvrp"]["policies"]
     for row in problems.values():
         assert set(row["solvers"]) | set(row["refusals"]) == set(SOLVERS)

@@ -18,7 +18,7 @@ FIELDS = ["instance", "problem", "n", "solver", "policy", "cost", "feasible", "g
 FIELDS += ["reference", "routes", "seconds", "seed"]
 
 
-@pytest.mark.parametrize("solver", ["policy", "ortools", "pyvrp"])
+@pytest.mark.parametrize("solver", ["hybrid", "policy", "ortools", "pyvrp"])
 def test_every_solver_writes_the_best_solution_of_the_square(
     solver: str, square: Path, run: Run
 ) -> None:
@@ -33,13 +33,13 @@ def test_every_solver_writes_the_best_solution_of_the_square(
     assert sorted(map(sorted, row["routes"])) in ([[1, 2], [3, 4]], [[1, 3], [2, 4]])
     assert (row["instance"], row["problem"], row["n"]) == ("square", "cvrp", 4)
     assert (row["solver"], row["feasible"], row["seed"]) == (solver, True, 1234)
-    assert row["policy"] == ("cvrp" if solver == "policy" else None)
+    assert row["policy"] == ("cvrp" if solver in ("hybrid", "policy") else None)
     assert row["reference"] == 2 * SQUARE_COST
     assert row["gap"] == -50
     assert 0 < row["seconds"] < 5
 
 
-@pytest.mark.parametrize("solver", ["policy", "ortools", "pyvrp", "fast-tsp"])
+@pytest.mark.parametrize("solver", ["hybrid", "policy", "ortools", "pyvrp", "fast-tsp"])
 def test_a_tour_has_all_nodes_from_one(solver: str, rectangle: Path, run: Run) -> None:
     """A TSP solution is one route of all node numbers, without reference where none is known."""
     result = run("solve", rectangle, "--solver", solver, "--time-limit", 0.5, "--json")

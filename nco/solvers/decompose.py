@@ -1,0 +1,117 @@
+"""
+Parts of a solution as problems of their own: which problems allow it, and how it is done.
+
+Improving a few routes of a large solution needs an instance with their customers alone. What it
+finds fits into the solution again wherever every rule speaks of one route at a time, or of how many
+routes there are (POPMUSIC: Taillard and Voss 2002; CL-LNS: Feijen et al. 2024, "Learning-enhanced
+neighborhood selection for the vehicle routing problem with time windows").
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from tensordict import TensorDict
+
+from nco.data.instance import SCHEMA, num_depots
+from nco.envs import Route, RoutingEnv
+from nco.envs.base import Constraint, Objective, Visits
+from nco.envs.constraints import (
+    AllowedVehicles,
+    Capacity,
+    DistanceLimit,
+    DurationLimit,
+    Fleet,
+    LinehaulFirst,
+    LinehaulOnEachRoute,
+    MaximumLoad,
+    OneCommodity,
+    OpenRoutes,
+    PickupDelivery,
+    TimeWindows,
+)
+from nco.envs.fleet_routes import FleetRoutes
+from nco.envs.objectives import Distance, FleetCost, Penalty, Total
+from nco.envs.visits import DepotRoutes
+
+SHAPES: set[type[Visits]] = {DepotRoutes, FleetRoutes}
+# Rules of one route each, and of the number of routes that leave from a depot node.
+RULES: set[type[Constraint]] = {
+    AllowedVehicles,
+    Capacity,
+    DistanceLimit,
+    DurationLimit,
+    Fleet,
+    LinehaulFirst,
+    LinehaulOnEachRoute,
+    MaximumLoad,
+    OneCommodity,
+    OpenRoutes,
+    PickupDelivery,
+    TimeWindows,
+}
+# Sums over routes and customers.
+SUMS: set[type[Objective]] = {Distance, FleetCost, Penalty, Total}
+
+
+def separable(env: RoutingEnv, instance: TensorDict) -> bool:
+    """Whether parts of a solution can be solved on their own, by what the problem is made of."""
+    objective = env.objective
+    terms = objective.terms if isinstance(objective, Total) else (objective,)
+    return (
+        "locs" in instance.keys()
+        and type(env.visits) in SHAPES
+        and all(type(rule) in RULES for rule in env.constraints)
+        and all(type(term) in SUMS for term in terms)
+        and not any(getattr(term, "trips", False) for term in terms)
+    )
+
+
+def nodes_of(instance: TensorDict, customers: Sequence[int]) -> list[int]:
+    """The nodes of the instance of a part: all depot nodes, then customers."""
+    return [*range(num_depots(instance)), *customers]
+
+
+def restrict(
+    instance: TensorDict, nodes: Sequence[int], away: Mapping[int, int] | None = None
+) -> TensorDict:
+    """
+    The instance of a part.
+
+    Parameters
+    ----------
+    instance
+        Batch size 1.
+    nodes
+        Nodes of the part in order, see `nodes_of`; with the pickup of a shipment its delivery.
+    away
+        Vehicles of each depot node that drive routes of the rest.
+    """
+    index = torch.tensor(nodes)
+    fields: dict[str, torch.Tensor] = {}
+    for name, value in instance.items():
+        shape = SCHEMA[name].shape
+        for axis, symbol in enumerate(shape if value.ndim == 1 + len(shape) else (), 1):
+            if symbol == "N":
+                value = value.index_select(axis, index.to(value.device))
+        fields[name] = value
+    if "delivery" in fields:
+        place = {node: k for k, node in enumerate(nodes)}
+        targets = fields["delivery"][0].tolist()
+        fields["delivery"] = torch.tensor([[place.get(node, 0) for node in targets]])
+    if "vehicle_count" in fields:
+        count = fields["vehicle_count"]
+        gone = torch.tensor([(away or {}).get(v, 0) for v in range(count.shape[1])])
+        fields["vehicle_count"] = (count - gone).clamp_min(0)
+    return TensorDict(fields, batch_size=[1])
+
+
+def into_part(routes: Sequence[Route], nodes: Sequence[int]) -> tuple[Route, ...]:
+    """Routes of the whole instance in the nodes of a part."""
+    place = {node: k for k, node in enumerate(nodes)}
+    return tuple(replace(r, visits=tuple(place[node] for node in r.visits)) for r in routes)
+
+
+def out_of_part(routes: Sequence[Route], nodes: Sequence[int]) -> tuple[Route, ...]:
+    """The inverse of `into_part`."""
+    return tuple(replace(r, visits=tuple(nodes[k] for k in r.visits)) for r in routes)

@@ -1,0 +1,181 @@
+"""
+Processes that solve parts at once, started within milliseconds and gone when they are not needed.
+
+They are forked where the system can: a child has the instance in memory and imports nothing, where
+a spawned one imports torch for seconds. A forked child of a process with threads must not wait for
+locks that a thread held, or use a pool of threads that it has not: torch computes with one thread
+there, and PyVRP and OR-Tools use one.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from multiprocessing import connection, get_all_start_methods, get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
+
+from nco.data.errors import InputError
+
+HERE = -1
+
+Work = Callable[[Any], Any]
+
+
+class Crew:
+    """
+    Workers, each a process of its own with at most one task at a time.
+
+    Parameters
+    ----------
+    work
+        Called with each task; what it returns or raises is the result.
+    size
+        Number of workers. Fewer come where the system refuses; a worker that dies is not replaced.
+        Where there is none (any more), this process is the worker `HERE`.
+    """
+
+    def __init__(self, work: Work, size: int):
+        self._links: dict[int, tuple[Connection, BaseProcess]] = {}
+        self._work = work
+        self._results: list[tuple[int, Any]] = []  # of this process
+        self.idle: list[int] = []
+        self.busy: set[int] = set()
+        for number in range(size):
+            try:
+                with _uninterrupted():
+                    self._links[number] = _start(work)
+            except (OSError, AssertionError):  # no process left, or children are not allowed to us
+                break
+            self.idle.append(number)
+        self._step_in()
+
+    def _step_in(self) -> None:
+        if not self._links:
+            self.idle = [HERE]
+
+    def submit(self, worker: int, task: object) -> None:
+        """Hands a task to an idle worker; this process carries it out at once."""
+        self.idle.remove(worker)
+        self.busy.add(worker)
+        if worker == HERE:
+            self._results.append((worker, _attempt(self._work, task)))
+            return
+        with contextlib.suppress(OSError):  # it died: `wait` finds out
+            self._links[worker][0].send(task)
+
+    def wait(self, seconds: float) -> list[tuple[int, Any]]:
+        """
+        What workers finished meanwhile: as soon as one has, or nothing once the time is over.
+
+        Returns
+        -------
+        list
+            Pairs of worker and result. A result may be an exception: that of the task, or a
+            `WorkerDied`, after which the worker is no more.
+        """
+        if self._results:
+            results, self._results = self._results, []
+            self.busy.remove(HERE)
+            self.idle.append(HERE)
+            return results
+        links = {self._links[worker][0]: worker for worker in self.busy}
+        results = []
+        for link in connection.wait(list(links), max(0.0, seconds)) if links else []:
+            worker = links[link]  # type: ignore[index]  # no sockets among them
+            self.busy.remove(worker)
+            try:
+                results.append((worker, self._links[worker][0].recv()))
+                self.idle.append(worker)
+            except (EOFError, OSError):
+                self._end(worker)
+                self._step_in()
+                results.append((worker, WorkerDied("a worker process died")))
+        return results
+
+    def close(self) -> None:
+        """Ends all workers at once, whatever they do."""
+        for _, process in self._links.values():
+            process.kill()  # all at once: the end of a large process takes a moment
+        for worker in list(self._links):
+            self._end(worker)
+
+    def _end(self, worker: int) -> None:
+        link, process = self._links.pop(worker)
+        self.busy.discard(worker)
+        process.kill()
+        process.join()
+        process.close()
+        link.close()
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class WorkerDied(Exception):
+    """A worker ended before its task."""
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Holds an interrupt back, so that no child sees one before it ignores them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(work: Work) -> tuple[Connection, BaseProcess]:
+    fork = "fork" in get_all_start_methods()
+    context = get_context("fork" if fork else "spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: see above
+        process.start()
+    theirs.close()
+    return ours, process
+
+
+def _serve(link: Connection, work: Work) -> None:
+    """What a worker does, until it is ended or its parent is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's business
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    while True:
+        try:
+            task = link.recv()
+        except (EOFError, OSError):
+            os._exit(0)
+        with contextlib.suppress(OSError):
+            link.send(_attempt(work, task))
+
+
+def _attempt(work: Work, task: object) -> Any:
+    try:
+        return work(task)
+    except InputError as error:
+        return error
+    except Exception as error:  # whatever it is, it is the result; some cannot be sent
+        return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def _die_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,186 @@
+"""What a worker of the hybrid solver searches with, by what the problem is made of."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+
+from nco.data.errors import InputError
+from nco.data.instance import num_nodes
+from nco.envs import Route, RoutingEnv
+from nco.envs.objectives import Distance
+from nco.envs.visits import Tour
+from nco.solution import Solution
+from nco.solvers.decompose import into_part, out_of_part, restrict
+from nco.solvers.fast_tsp import FastTSP
+from nco.solvers.hybrid_pyvrp import Penalties, PyVRPSearch
+from nco.solvers.ortools import ORTools
+
+# Of penalties: strong ones improve at once; weak ones wander far out of what is feasible, and come
+# back later with better solutions.
+STRENGTHS = (10.0, 1.0)
+Routes = tuple[Route, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    Something for a worker to do.
+
+    Parameters
+    ----------
+    deadline
+        Value of `time.perf_counter`, which all processes share.
+    seed
+        Of all randomness.
+    routes
+        What to improve; empty to go on from what the worker has, or to begin from nothing.
+    variant
+        0 for the search as it is; others differ from it, so that not all workers do the same.
+    penalties
+        See `PyVRPSearch.begin`.
+    nodes
+        Those of a part, see `nco.solvers.decompose`; None for the whole instance.
+    away
+        See `nco.solvers.decompose.restrict`.
+    """
+
+    deadline: float
+    seed: int = 0
+    routes: Routes = ()
+    variant: int = 0
+    penalties: Penalties | None = None
+    nodes: tuple[int, ...] | None = None
+    away: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best routes that a worker has; none if it has no feasible solution."""
+
+    routes: Routes
+    penalties: Penalties | None = None
+
+
+class Engine(Protocol):
+    """
+    Carries out tasks.
+
+    Parameters
+    ----------
+    rounds
+        Whether it goes on where it stopped, so that workers may exchange what they found.
+    name
+        Of the solver behind it.
+    """
+
+    rounds: bool
+    name: str
+
+    def __call__(self, task: Task) -> Found:
+        """The best that there is at the deadline."""
+        ...
+
+
+class Tours:
+    """fast-tsp: it has no seed, so variants number the nodes in another order."""
+
+    rounds = False
+    name = FastTSP.name
+
+    def __init__(self, env: RoutingEnv, instance: TensorDict):
+        self.env, self.instance = env, instance
+        if type(env.visits) is not Tour or env.constraints or type(env.objective) is not Distance:
+            raise InputError("fast-tsp is for tours without rules alone")
+        if "distance" in instance.keys():
+            matrix = instance["distance"][0]
+            if not torch.equal(matrix, matrix.T):
+                raise InputError("fast-tsp cannot express asymmetric distances")
+
+    def __call__(self, task: Task) -> Found:
+        nodes = num_nodes(self.instance)
+        order = list(range(nodes))
+        if task.variant:
+            order = np.random.default_rng(task.seed).permutation(nodes).tolist()
+        instance = restrict(self.instance, order)
+        found = FastTSP().solve(self.env, instance, _left(task))
+        return Found(out_of_part(found.routes, order))
+
+
+class Searches:
+    """PyVRP on the whole instance, round after round."""
+
+    rounds = True
+    name = "pyvrp"
+
+    def __init__(self, env: RoutingEnv, instance: TensorDict):
+        self.search = PyVRPSearch(env, instance)
+
+    def __call__(self, task: Task) -> Found:
+        if not self.search.begun:
+            strength = STRENGTHS[task.variant % len(STRENGTHS)]
+            self.search.begin(task.routes, task.seed, strength)
+        elif task.routes:
+            self.search.adopt(task.routes)
+        return Found(self.search.run(task.deadline), self.search.penalties)
+
+
+class Assignments:
+    """OR-Tools, once for the whole time; it has no seed, so variants begin differently."""
+
+    rounds = False
+    name = ORTools.name
+
+    def __init__(self, env: RoutingEnv, instance: TensorDict):
+        self.env, self.instance = env, instance
+
+    def __call__(self, task: Task) -> Found:
+        start = _as_start(task.routes)
+        solver = ORTools("PARALLEL_CHEAPEST_INSERTION") if task.variant % 2 else ORTools()
+        found = solver.solve(self.env, self.instance, _left(task), task.seed, start)
+        return Found(found.routes if found.feasible else ())
+
+
+class Parts:
+    """PyVRP on parts of an instance, OR-Tools where it refuses."""
+
+    rounds = True
+    name = "pyvrp"
+
+    def __init__(self, env: RoutingEnv, instance: TensorDict):
+        self.env, self.instance = env, instance
+
+    def __call__(self, task: Task) -> Found:
+        nodes = task.nodes or ()
+        part = restrict(self.instance, nodes, task.away)
+        routes = into_part(task.routes, nodes)
+        try:
+            search = PyVRPSearch(self.env, part)
+        except InputError:
+            found = Assignments(self.env, part)(replace(task, routes=routes))
+            return Found(out_of_part(found.routes, nodes))
+        search.begin(routes, task.seed, STRENGTHS[0], task.penalties)
+        return Found(out_of_part(search.run(task.deadline), nodes), search.penalties)
+
+
+def find_engine(env: RoutingEnv, instance: TensorDict) -> Engine:
+    """The engine for a whole instance: OR-Tools where no other expresses the problem."""
+    makers: tuple[Callable[[RoutingEnv, TensorDict], Engine], ...] = (Tours, Searches)
+    for make in makers:
+        try:
+            return make(env, instance)
+        except InputError:
+            continue
+    return Assignments(env, instance)
+
+
+def _as_start(routes: Routes) -> Solution | None:
+    return Solution(routes, 0.0, (), 0.0, "") if routes else None
+
+
+def _left(task: Task) -> float:
+    return max(0.001, task.deadline - time.perf_counter())

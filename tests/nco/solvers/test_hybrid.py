@@ -1,0 +1,208 @@
+"""The hybrid solver: never worse than its start, in time, and alone again afterwards."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from tensordict import TensorDict
+
+from nco.data.errors import InputError
+from nco.data.formats import read
+from nco.data.seeding import seeded
+from nco.envs import Route, RoutingEnv, problem
+from nco.envs.problems import PROBLEMS
+from nco.released import shipped_policy
+from nco.solution import judge
+from nco.solvers.hybrid import Hybrid
+from nco.solvers.pyvrp import PyVRP
+from tests.benchmark_data import benchmark_data
+
+
+def drawn(name: str, customers: int, seed: int = 0) -> tuple[RoutingEnv, TensorDict]:
+    """A random instance of a problem."""
+    row = PROBLEMS[name]
+    return row.build(), row.generator(customers)(1, seeded(seed))
+
+
+def children() -> set[int]:
+    """Processes whose parent this one is."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(os.getpid())], capture_output=True, text=True
+    )
+    return {int(word) for word in found.stdout.split()}
+
+
+@contextlib.contextmanager
+def nobody_left() -> Iterator[None]:
+    """Holds that no process is left behind (but for ``ps`` itself)."""
+    before = children()
+    yield
+    assert len(children() - before) <= 1
+
+
+@pytest.mark.parametrize("name", ["tsp", "cvrp", "vrptw", "ovrpb", "atsp", "pctsp", "mdcvrp"])
+def test_solutions_pass_the_checker_in_time(name: str) -> None:
+    """Whatever the problem, routes are feasible and their cost is the objective's."""
+    env, instance = drawn(name, 30)
+    Hybrid().policy_for(env)  # loaded before the clock starts
+    with nobody_left():
+        began = time.perf_counter()
+        found = Hybrid(workers=2).solve(env, instance, 1.0, 1)
+        spent = time.perf_counter() - began
+    assert found.feasible, found.violations
+    assert not env.check(instance, found.routes)
+    assert found.cost == pytest.approx(env.routes_cost(instance, found.routes))
+    assert spent < 1.05 + 0.2  # the tests may share their core
+
+
+def test_it_finds_what_pyvrp_finds() -> None:
+    """On 40 customers a second of it is as good as PyVRP with three thousand iterations."""
+    env, instance = drawn("cvrp", 40, 3)
+    reference = PyVRP(iterations=3_000).solve(env, instance, None, 0)
+    found = Hybrid(workers=2).solve(env, instance, 1.5, 0)
+    assert found.cost <= reference.cost * 1.005
+
+
+@pytest.mark.parametrize("proposals", [True, False])
+def test_never_worse_than_the_start(proposals: bool) -> None:
+    """A start that nothing can beat in no time comes back."""
+    env, instance = drawn("cvrp", 60, 5)
+    start = PyVRP(iterations=2_000).solve(env, instance, None, 0)
+    found = Hybrid(workers=2, proposals=proposals).solve(env, instance, 0.05, 0, start)
+    assert found.feasible
+    assert found.cost <= start.cost
+
+
+def test_improvements_are_traced_in_order() -> None:
+    """The trace falls with time and ends with the cost of the solution."""
+    env, instance = drawn("cvrp", 100, 1)
+    found = Hybrid(workers=2).solve(env, instance, 1.0, 0)
+    times, costs = zip(*found.trace, strict=True)
+    assert list(times) == sorted(times)
+    assert list(costs) == sorted(costs, reverse=True)
+    assert costs[-1] == pytest.approx(found.cost)
+
+
+@pytest.mark.parametrize("victims", [1, 2])
+def test_dead_workers_are_made_up_for(victims: int) -> None:
+    """Workers killed on the way cost nothing but time: the rest, or this process, goes on."""
+    env, instance = drawn("vrptw", 40, 2)  # no savings, no policy needed: all is the workers'
+
+    def kill() -> None:
+        time.sleep(0.3)
+        for pid in sorted(children() - before)[:victims]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    before = children()
+    murderer = threading.Thread(target=kill)
+    with nobody_left():
+        murderer.start()
+        found = Hybrid(workers=2, proposals=False).solve(env, instance, 1.5, 0)
+        murderer.join()
+    assert found.feasible
+    assert found.seconds < 2
+
+
+def test_an_interrupt_leaves_nobody_behind() -> None:
+    """Ctrl-C ends the run at once, and the workers with it, without a word from them."""
+    program = """
+import os, signal, threading, time
+from nco.data.seeding import seeded
+from nco.envs.problems import PROBLEMS
+from nco.solvers.hybrid import Hybrid
+row = PROBLEMS["cvrp"]
+def interrupt():
+    time.sleep(1)
+    os.killpg(0, signal.SIGINT)
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    Hybrid(workers=2, proposals=False).solve(row.build(), row.generator(50)(1, seeded(1)), 60)
+except KeyboardInterrupt:
+    left = os.popen(f"ps -o comm= --ppid {os.getpid()}").read().split()
+    print("interrupted", [word for word in left if word.startswith("python")])
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert ran.stdout.strip() == "interrupted []"
+    assert ran.stderr == ""
+
+
+def test_workers_end_with_their_parent() -> None:
+    """A parent that is killed leaves no worker behind."""
+    program = """
+import os, signal, threading, time
+from nco.data.seeding import seeded
+from nco.envs.problems import PROBLEMS
+from nco.solvers.hybrid import Hybrid
+row = PROBLEMS["cvrp"]
+threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+Hybrid(workers=2, proposals=False).solve(row.build(), row.generator(50)(1, seeded(1)), 60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    assert process.wait(60) == -signal.SIGKILL
+    for _ in range(50):
+        found = subprocess.run(["ps", "-o", "pid=", "-s", str(process.pid)], capture_output=True)
+        if not found.stdout.split():
+            return
+        time.sleep(0.1)
+    raise AssertionError("workers live on")
+
+
+def test_a_policy_for_another_problem_is_refused() -> None:
+    """A policy that was asked for and does not fit is an error, one that is lacking is not."""
+    env, instance = drawn("tsp", 10)
+    with pytest.raises(InputError, match="does not support this problem"):
+        Hybrid(policy=shipped_policy("cvrp")).solve(env, instance, 0.2)
+
+
+def test_what_nobody_expresses_is_refused() -> None:
+    """Where neither solver knows a rule nor a policy proposes, the message names the rule."""
+    env, instance = drawn("mtsp-minmax", 8)
+    try:
+        PyVRP().solve(env, instance, 0.1)
+    except InputError:
+        pass
+    else:
+        pytest.skip("PyVRP expresses it now")
+    try:
+        found = Hybrid(proposals=False).solve(env, instance, 0.3)
+    except InputError as error:
+        assert "cannot express" in str(error)
+    else:
+        assert found.feasible
+
+
+def test_a_time_limit_without_workers() -> None:
+    """Where no process can be had, the search runs in this one."""
+    env, instance = drawn("vrptw", 30)
+    found = Hybrid(workers=0, proposals=False).solve(env, instance, 0.5, 0)
+    assert found.feasible
+    assert found.seconds < 0.8
+
+
+@pytest.mark.slow
+def test_a_benchmark_instance_is_solved_well() -> None:
+    """X-n228-k23 within 3 % of the best known in 4 s on two cores."""
+    file = read(benchmark_data("cvrplib_x", "X-n228-k23.vrp"))
+    found = Hybrid(workers=2).solve(problem(file.problem), file.instance, 4.0, 1)
+    assert found.cost <= 1.03 * 25742
+
+
+def test_judged_like_everything_else() -> None:
+    """The result is what the judge makes of its routes."""
+    env, instance = drawn("cvrp", 12)
+    found = Hybrid(workers=2).solve(env, instance, 0.4, 0)
+    again = judge(env, instance, [Route(r.visits) for r in found.routes], 0.0, "")
+    assert (again.cost, again.violations) == (found.cost, ())
