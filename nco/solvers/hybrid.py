@@ -28,7 +28,7 @@ from nco.solvers.savings import savings
 WHOLE = 1500  # customers up to which the whole instance is searched
 PROPOSED = 2000  # customers up to which a policy proposes
 PROPOSING = 0.1  # of the time
-FEW, AT_LEAST = 100, 0.05  # so few customers are served even if it takes so much longer
+FEW, AT_LEAST = 100, 0.25  # so few customers are served even if it takes so much longer
 # Seconds where no time limit is given.
 PER_CUSTOMER, SHORTEST, LONGEST = 0.02, 0.5, 60.0
 
@@ -39,9 +39,9 @@ class Hybrid:
 
     The processes start with different solutions and seeds, and take over the best one in the second
     half of the time. Large instances are split into parts of neighbouring routes, which are
-    improved at once; which ones are worth it is learned on the way. Where PyVRP cannot express the problem OR-Tools
-    improves, and fast-tsp where the problem is a symmetric tour; where no policy is at hand, they
-    begin at once.
+    improved at once; which ones are worth it is learned on the way. Where PyVRP cannot express the
+    problem OR-Tools improves, and fast-tsp where the problem is a symmetric tour; where no policy
+    is at hand, they begin at once.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """What a worker of the hybrid solver searches with, by what the problem is made of."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.hybrid_pyvrp import Penalties, PyVRPSearch
 from nco.solvers.ortools import ORTools
 
+ROUNDS = 8  # of a search that goes on where it stopped
 # Of penalties: strong ones improve at once; weak ones wander far out of what is feasible, and come
 # back later with better solutions.
 STRENGTHS = (10.0, 1.0)
@@ -72,14 +73,15 @@ class Engine(Protocol):
 
     Parameters
     ----------
-    rounds
-        Whether it goes on where it stopped, so that workers may exchange what they found.
     name
         Of the solver behind it.
     """
 
-    rounds: bool
     name: str
+
+    def ends(self, variant: int) -> Sequence[float]:
+        """When its rounds end, as shares of the time; after each, workers hear of the best."""
+        ...
 
     def __call__(self, task: Task) -> Found:
         """The best that there is at the deadline."""
@@ -89,11 +91,10 @@ class Engine(Protocol):
 class Tours:
     """fast-tsp: it has no seed, so variants number the nodes in another order."""
 
-    rounds = False
     name = FastTSP.name
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
-        self.env, self.instance = env, instance
+        self.env, self.instance, self.runs = env, instance, 0
         if type(env.visits) is not Tour or env.constraints or type(env.objective) is not Distance:
             raise InputError("fast-tsp is for tours without rules alone")
         if "distance" in instance.keys():
@@ -101,11 +102,16 @@ class Tours:
             if not torch.equal(matrix, matrix.T):
                 raise InputError("fast-tsp cannot express asymmetric distances")
 
+    def ends(self, variant: int) -> Sequence[float]:
+        """See `Engine`: a variant has something early."""
+        return (0.3, 1.0) if variant else (1.0,)
+
     def __call__(self, task: Task) -> Found:
         nodes = num_nodes(self.instance)
         order = list(range(nodes))
         if task.variant:
-            order = np.random.default_rng(task.seed).permutation(nodes).tolist()
+            self.runs += 1
+            order = np.random.default_rng([task.seed, self.runs]).permutation(nodes).tolist()
         instance = restrict(self.instance, order)
         found = FastTSP().solve(self.env, instance, _left(task))
         return Found(out_of_part(found.routes, order))
@@ -114,11 +120,14 @@ class Tours:
 class Searches:
     """PyVRP on the whole instance, round after round."""
 
-    rounds = True
     name = "pyvrp"
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
         self.search = PyVRPSearch(env, instance)
+
+    def ends(self, variant: int) -> Sequence[float]:
+        """See `Engine`."""
+        return [(k + 1) / ROUNDS for k in range(ROUNDS)]
 
     def __call__(self, task: Task) -> Found:
         if not self.search.begun:
@@ -130,29 +139,37 @@ class Searches:
 
 
 class Assignments:
-    """OR-Tools, once for the whole time; it has no seed, so variants begin differently."""
+    """OR-Tools, begun again from the best; it has no seed, so variants begin differently."""
 
-    rounds = False
     name = ORTools.name
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
         self.env, self.instance = env, instance
+        self._last: Routes = ()
+
+    def ends(self, variant: int) -> Sequence[float]:
+        """See `Engine`: it may be late in the end, so it has something early."""
+        return (0.4, 0.95)
 
     def __call__(self, task: Task) -> Found:
-        start = _as_start(task.routes)
+        start = _as_start(task.routes or self._last)
         solver = ORTools("PARALLEL_CHEAPEST_INSERTION") if task.variant % 2 else ORTools()
         found = solver.solve(self.env, self.instance, _left(task), task.seed, start)
-        return Found(found.routes if found.feasible else ())
+        self._last = found.routes if found.feasible else ()
+        return Found(self._last)
 
 
 class Parts:
     """PyVRP on parts of an instance, OR-Tools where it refuses."""
 
-    rounds = True
     name = "pyvrp"
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
         self.env, self.instance = env, instance
+
+    def ends(self, variant: int) -> Sequence[float]:
+        """See `Engine`: parts have their own times."""
+        return ()
 
     def __call__(self, task: Task) -> Found:
         nodes = task.nodes or ()

@@ -9,8 +9,7 @@ from nco.solvers.hybrid_engines import Engine, Found, Task
 from nco.solvers.hybrid_proposals import Proposals, Propose
 from nco.solvers.hybrid_run import Run
 
-ROUNDS = 8  # exchanges
-SHORTEST = 0.02  # seconds that a round is worth beginning for
+SHORTEST = 0.03  # of the time that a round is worth beginning for
 TOGETHER = 0.45  # of the time, after which every worker goes on from the best
 
 
@@ -34,7 +33,8 @@ def begin(run: Run, crew: Crew, engine: Engine, propose: Propose | None) -> None
 
 def _first(run: Run, engine: Engine, worker: int, routes: Sequence[Route]) -> Task:
     variant = max(0, worker)
-    return Task(_next(run, engine), run.seed + variant, tuple(routes), variant)
+    deadline = _next(run, engine, worker) or run.stop
+    return Task(deadline, run.seed + variant, tuple(routes), variant)
 
 
 def improve(run: Run, crew: Crew, engine: Engine) -> None:
@@ -50,12 +50,14 @@ def improve(run: Run, crew: Crew, engine: Engine) -> None:
     """
     while crew.busy and time.perf_counter() < run.cut:
         for worker, result in crew.wait(run.cut - time.perf_counter()):
-            goes_on = run.stop - time.perf_counter() > SHORTEST
+            goes_on = run.stop - time.perf_counter() > SHORTEST * run.limit
             if isinstance(result, Found):
                 run.offer(result.routes)
-                if engine.rounds and goes_on:
+                deadline = _next(run, engine, worker)
+                if deadline is not None:
                     routes = run.routes if _lags(run, result) else ()
-                    crew.submit(worker, Task(_next(run, engine), routes=routes))
+                    variant = max(0, worker)
+                    crew.submit(worker, Task(deadline, run.seed + variant, routes, variant))
             elif isinstance(result, Proposals):
                 for routes in result.solutions:
                     run.offer(routes)
@@ -77,12 +79,9 @@ def _lags(run: Run, found: Found) -> bool:
     return not found.routes or run.env.routes_cost(run.instance, found.routes) > run.best.cost
 
 
-def _next(run: Run, engine: Engine) -> float:
-    """When a round that begins now ends: workers end theirs together."""
-    if not engine.rounds:
-        return run.stop
+def _next(run: Run, engine: Engine, worker: int) -> float | None:
+    """When a round that begins now ends; None where it would be none."""
     now = time.perf_counter()
-    ends = (run.at((k + 1) / ROUNDS) for k in range(ROUNDS))
-    following = next((end for end in ends if end - now > 0.3 * run.limit / ROUNDS), run.stop)
-    # The last round is not followed by a stub.
-    return run.stop if run.stop - following < 0.5 * run.limit / ROUNDS else following
+    ends = [min(run.at(share), run.stop) for share in engine.ends(max(0, worker))]
+    ahead = [end for end in ends if end - now > SHORTEST * run.limit]
+    return ahead[0] if ahead else None

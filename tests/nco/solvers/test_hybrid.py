@@ -53,12 +53,12 @@ def test_solutions_pass_the_checker_in_time(name: str) -> None:
     Hybrid().policy_for(env)  # loaded before the clock starts
     with nobody_left():
         began = time.perf_counter()
-        found = Hybrid(workers=2).solve(env, instance, 1.0, 1)
+        found = Hybrid(workers=2).solve(env, instance, 1.5, 1)
         spent = time.perf_counter() - began
     assert found.feasible, found.violations
     assert not env.check(instance, found.routes)
     assert found.cost == pytest.approx(env.routes_cost(instance, found.routes))
-    assert spent < 1.05 + 0.2  # the tests may share their core
+    assert spent < 1.05 * 1.5 + 0.5  # the tests may share their cores
 
 
 def test_it_finds_what_pyvrp_finds() -> None:
