@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import connection, get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any
 
 import torch
@@ -46,14 +47,21 @@ class Crew:
         self._results: list[tuple[int, Any]] = []  # of this process
         self.idle: list[int] = []
         self.busy: set[int] = set()
+        try:
+            with _uninterrupted():
+                self._hire(size)
+        except BaseException:
+            self.close()
+            raise
+        self._step_in()
+
+    def _hire(self, size: int) -> None:
         for number in range(size):
             try:
-                with _uninterrupted():
-                    self._links[number] = _start(work)
+                self._links[number] = _start(self._work)
             except (OSError, AssertionError):  # no process left, or children are not allowed to us
                 break
             self.idle.append(number)
-        self._step_in()
 
     def _step_in(self) -> None:
         if not self._links:
@@ -126,15 +134,22 @@ class WorkerDied(Exception):
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Holds an interrupt back, so that no child sees one before it ignores them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
+    """
+    Holds an interrupt back: forking runs hooks that would swallow it, and no child is to see one
+    before it ignores them.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield  # interrupts come to the main thread, if they come at all
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    seen: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: seen.append((number, frame)))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+    if seen:
+        before(*seen[0])
 
 
 def _start(work: Work) -> tuple[Connection, BaseProcess]:
@@ -152,8 +167,6 @@ def _start(work: Work) -> tuple[Connection, BaseProcess]:
 def _serve(link: Connection, work: Work) -> None:
     """What a worker does, until it is ended or its parent is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's business
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     while True:
