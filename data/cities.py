@@ -58,13 +58,17 @@ def read_city(path: Path | str) -> City:
     """
     path = Path(path)
     arrays = read_archive(path).tensors
-    found = {}
+    found: dict[str, Tensor] = {}
     for name in ("points", "distance", "duration"):
         if name not in arrays:
             raise InputError(f"{path}: no array {name}, expected points, distance and duration")
         found[name] = arrays[name].float()
     count = len(found["points"]) if found["points"].ndim else 0
-    shapes = {"points": (count, 2), "distance": (count, count), "duration": (count, count)}
+    shapes: dict[str, tuple[int, int]] = {
+        "points": (count, 2),
+        "distance": (count, count),
+        "duration": (count, count),
+    }
     for name, shape in shapes.items():
         if found[name].shape != shape or not count:
             raise InputError(f"{path}: {name}: shape {list(found[name].shape)}, expected {shape}")

@@ -111,7 +111,7 @@ def refuse_unread(env: RoutingEnv, instance: TensorDict, name: str) -> None:
     InputError
         It has none for an attribute.
     """
-    parts = (*env.constraints, env.objective)
+    parts: list[Constraint | Objective] = [*env.constraints, env.objective]
     read = {attribute for part in parts for attribute in part.reads}
     if isinstance(env.visits, FleetRoutes):
         read.add("depots")

@@ -1,5 +1,6 @@
 """Instances on real road networks: places of a city, with the ways between them."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -46,7 +47,7 @@ class CityGenerator(InstanceGenerator):
         Number of synthetic cities where there is no folder. Those for testing are others than
         those for training.
     plan
-        How the synthetic cities are built.
+        How the synthetic cities are built; by default large enough for the instances.
 
     Raises
     ------
@@ -77,13 +78,10 @@ class CityGenerator(InstanceGenerator):
     def cities(self) -> list[City]:
         """The cities, in memory from the first instance on."""
         if self.files is not None:
-            cities = [read_city(path) for path in self.files]
-        else:
-            count = max(4 * (self.depots + self.size[1]), 200)
-            cities = [
-                synthetic_city(k, self.split, count, self.plan) for k in range(self.synthetic)
-            ]
-        return cities
+            return [read_city(path) for path in self.files]
+        count = max(4 * (self.depots + self.size[1]), 200)
+        plan = self.plan or StreetPlan(blocks=max(32, math.ceil((1.5 * count) ** 0.5)))
+        return [synthetic_city(k, self.split, count, plan) for k in range(self.synthetic)]
 
     def generate(self, batch_size: int, size: int, rng: torch.Generator) -> TensorDict:
         nodes = self.depots + size

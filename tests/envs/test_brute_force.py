@@ -51,11 +51,11 @@ def compare(name: str, nodes: int, seed: int, lattice: bool) -> None:
     if env.impossible(instance):
         return
     by_mask, by_checker = allowed(env, instance), accepted(env, instance)
-    if lattice and any(isinstance(rule, Resource) for rule in env.constraints):
+    # Lists of a few: pytest would compare two large sets of routes for hours, and without bound.
+    assert list(by_mask.keys() - by_checker.keys())[:3] == []  # nothing infeasible is allowed
+    if not (lattice and any(isinstance(rule, Resource) for rule in env.constraints)):
         # Rounded distances break the triangle inequality: a detour may be shorter than the way.
-        assert by_mask.keys() <= by_checker.keys()
-    else:
-        assert by_mask.keys() == by_checker.keys()
+        assert list(by_checker.keys() - by_mask.keys())[:3] == []  # nothing feasible is forbidden
     for routes, cost in by_mask.items():
         assert cost == pytest.approx(by_checker[routes], rel=1e-5, abs=1e-5)
 
