@@ -25,7 +25,7 @@ def routing_problem(instance: TensorDict, trips: bool = False) -> str:
     trips
         Whether vehicles may drive several routes.
     """
-    stated = {name for name, value in instance.items() if not says_nothing(name, value)}
+    stated = {name for name in instance.keys() if not says_nothing(name, instance[name])}
     several = num_depots(instance) > 1 and len(instance["depots"].unique()) > 1
     prefix = ("md" if several else "") + ("o" if "open_route" in stated else "")
     windows = "tw" if "time_windows" in stated else ""

@@ -63,10 +63,9 @@ def read_vrp(document: Document, kind: Kind, rounding: Rounding) -> FileInstance
     fields = {key: value[order] if value.ndim else value for key, value in fields.items()}
     if "distance" in fields:
         fields["distance"] = fields["distance"][:, order]
-    name = document.specifications.get("NAME")
-    fields |= fleet.fields(
-        customers, vehicle_steps(document.path.stem if name is None else name.value)
-    )
+    title = document.specifications.get("NAME")
+    steps = vehicle_steps(document.path.stem if title is None else title.value)
+    fields |= fleet.fields(customers, steps)
     if kind.linehaul_first and "backhaul" in fields:
         fields["linehaul_first"] = torch.tensor(1)
     if kind.open_route:
