@@ -118,21 +118,23 @@ class ORTools:
         """
         First solution strategies, vehicles and spare vehicles, until one finds a solution.
 
-        First as many vehicles as a good solution will need, then all there are. Where these are
-        few, the first solution may need more of them, which local search then tries to save.
+        First as many vehicles as a good solution will need, then all there are. Where there are
+        fewer, the first solution may need spare ones, which local search then tries to save.
         """
         counts = draft.counts
         few = enough(draft.env, draft.instance, draft.shape, draft.costs, draft.distance)
         if start is not None:
             used = Counter(route.start for route in draft.shape.enter(start.routes))
             few = np.maximum(few, [used[depot] for depot in draft.shape.depots])
-        few = np.minimum(few, counts)
         preferred = self.first_solution or draft.first_solution
+        if not draft.costs.trips and counts.sum() < few.sum():
+            # Savings hardly ever keep to a small fleet, and OR-Tools then searches in vain.
+            strategy = self.first_solution or "PARALLEL_CHEAPEST_INSERTION"
+            yield strategy, counts, np.where(counts > 0, 2 + counts // 2, 0)
+        few = np.minimum(few, counts)
         yield preferred, few, None
         if (few < counts).any():
             yield preferred, counts, None
-        if not draft.costs.trips and (counts < draft.shape.vehicles).any():
-            yield preferred, counts, np.where(counts > 0, 2 + counts // 2, 0)
         if self.first_solution is None:
             for strategy in OTHERS:
                 if strategy != preferred:
