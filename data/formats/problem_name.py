@@ -4,6 +4,7 @@ from tensordict import TensorDict
 
 from nco.data.instance import num_depots
 from nco.data.neutral import says_nothing
+from nco.data.values import attributes
 
 
 def routing_problem(instance: TensorDict, trips: bool = False) -> str:
@@ -25,7 +26,7 @@ def routing_problem(instance: TensorDict, trips: bool = False) -> str:
     trips
         Whether vehicles may drive several routes.
     """
-    stated = {name for name in instance.keys() if not says_nothing(name, instance[name])}
+    stated = {name for name in attributes(instance) if not says_nothing(name, instance[name])}
     several = num_depots(instance) > 1 and len(instance["depots"].unique()) > 1
     prefix = ("md" if several else "") + ("o" if "open_route" in stated else "")
     windows = "tw" if "time_windows" in stated else ""
