@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Decode = Literal["greedy", "sample", "multistart", "beam"]  # of nco.decoding
+Decode = Literal["greedy", "sample", "multistart", "beam", "sgbs", "eas", "rrc"]  # of nco.decoding
 Rounding = Literal["auto", "none", "nearest", "up", "decimal", "milli"]  # of nco.data.formats
 Distribution = Literal["uniform", "cluster", "x", "city"]  # of nco.drawing
 Recipe = Literal["attention-model"]

@@ -3,11 +3,14 @@
 from typing import Literal
 
 from nco.data.errors import InputError
+from nco.decoding.active_search import ActiveSearch
 from nco.decoding.beam import Beam
+from nco.decoding.reconstruction import Reconstruction
 from nco.decoding.search import Augment, MultiStart, Search, Single
+from nco.decoding.sgbs import SimulationGuided
 from nco.decoding.strategies import Sampling
 
-Decode = Literal["greedy", "sample", "multistart", "beam"]
+Decode = Literal["greedy", "sample", "multistart", "beam", "sgbs", "eas", "rrc"]
 
 
 def make_search(
@@ -24,10 +27,12 @@ def make_search(
     Parameters
     ----------
     decode
-        How: greedy, sample, multistart or beam.
+        How: greedy, sample, multistart, beam, simulation-guided beam search (sgbs), efficient
+        active search (eas) or random re-construction (rrc).
     samples
-        How many: samples, first moves or beam width; 0 takes the default (100 samples, one start
-        per customer, width 10).
+        How many: samples (of eas, in each iteration), first moves, beam width, rounds of
+        re-construction; 0 takes the default (100 samples, 16 of eas, one start per customer, width
+        10, 4 of sgbs, 20 rounds).
     augment
         Views of each instance under the symmetries of the square, 1 to 8.
     temperature, top_k, top_p
@@ -47,6 +52,12 @@ def make_search(
         search = Single(Sampling(temperature, top_k, top_p), samples or 100)
     elif decode == "multistart":
         search = MultiStart(samples)
-    else:
+    elif decode == "beam":
         search = Beam(samples or 10)
+    elif decode == "sgbs":
+        search = SimulationGuided(samples) if samples else SimulationGuided()
+    elif decode == "eas":
+        search = ActiveSearch(samples=samples) if samples else ActiveSearch()
+    else:
+        search = Reconstruction(rounds=samples) if samples else Reconstruction()
     return Augment(search, augment) if augment != 1 else search

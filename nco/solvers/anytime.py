@@ -144,7 +144,7 @@ class Anytime:
             few = min(4 * few, self.starts)
 
     def _sectors(self, cut: Cut) -> Routes:
-        rebuilder = Rebuilder(self.env, self.policy, self.instance, STARTS)
+        rebuilder = Rebuilder(self.env, self.policy, self.instance, 2, 0, 1)
         pieces = sectors(self.env, self.instance, rebuilder.coords, SECTOR)
         with torch.no_grad():
             found = list(rebuilder(pieces, seeded(self.seed, 1, device=self._device())))

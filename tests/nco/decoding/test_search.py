@@ -8,13 +8,16 @@ import torch
 from nco.data.errors import InputError
 from nco.data.instance import make_instance
 from nco.decoding import (
+    ActiveSearch,
     Augment,
     Beam,
     Greedy,
     MultiStart,
     OutOfTime,
+    Reconstruction,
     Sampling,
     Search,
+    SimulationGuided,
     Single,
     dihedral,
     make_search,
@@ -162,6 +165,9 @@ def test_options_make_the_searches_they_name() -> None:
     assert make_search("sample", 7, 1, 0.5, 3, 0.9) == Single(sampling, 7)
     assert make_search("multistart") == MultiStart()
     assert make_search("beam", 5, 8) == Augment(Beam(5), 8)
+    assert make_search("sgbs") == SimulationGuided() and make_search("sgbs", 9).width == 9
+    assert make_search("eas") == ActiveSearch() and make_search("eas", 9).samples == 9
+    assert make_search("rrc") == Reconstruction() and make_search("rrc", 9).rounds == 9
 
 
 @pytest.mark.parametrize(
