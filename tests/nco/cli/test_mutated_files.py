@@ -61,10 +61,14 @@ def exit_codes(
     def run(changes: list[Edit]) -> None:
         path.write_bytes(mutated(original, changes))
         capsys.readouterr()
-        found.add(main(words))
+        code = main(words)
         lines = capsys.readouterr().err.splitlines()
         told = [line for line in lines if "warning: " not in line]
-        assert len(told) == 1 and told[0].startswith(f"nco solve: {path}"), told
+        if code == 0:  # where all may be left out, no routes are a solution
+            assert told == [] and "PRIZE_SECTION" in path.read_text(encoding="latin-1")
+        else:
+            assert len(told) == 1 and told[0].startswith(f"nco solve: {path}"), told
+        found.add(code)
 
     run()
     return found
@@ -78,7 +82,7 @@ def test_some_mutated_files(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A few mutations of each family: 1 (nothing found) or 2 (bad input), and no traceback."""
-    assert exit_codes(case, tmp_path, 6, monkeypatch, capsys) <= {1, 2}
+    assert exit_codes(case, tmp_path, 6, monkeypatch, capsys) <= {0, 1, 2}
 
 
 @pytest.mark.slow
@@ -91,5 +95,5 @@ def test_mutated_files_at_length(
 ) -> None:
     """Over 10,000 mutations in all."""
     examples = 150 if is_large(case, tmp_path) else 450
-    refused = {2} if case in REFUSED else {1, 2}
-    assert exit_codes(case, tmp_path, examples, monkeypatch, capsys) == refused
+    codes = exit_codes(case, tmp_path, examples, monkeypatch, capsys)
+    assert codes - {0, 1} == {2} and (codes == {2}) == (case in REFUSED)
