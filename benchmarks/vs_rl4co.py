@@ -49,7 +49,7 @@ class Row:
     batch: int
     bar: float
     aim: float
-    warmup: int = 2
+    warmup: int = 1
 
 
 ROWS = {

@@ -148,6 +148,18 @@ static void scores(const Instance& x, I row, I h, const float* keys, const float
     product<R, D>(q, d, keys + h * d * x.padded, d, x.padded, penalty, x.padded, out);
 }
 
+// The scores of a single row, straight from the keys as they are: one row is not worth turning them.
+static void scores_of_one(const Instance& x, I row, I h, const float* penalty, float* out) {
+    const float* q = x.q + row * x.q_row + h * x.d;
+    for (I n = 0; n < x.nodes; n++) {
+        const float* key = x.k + n * x.k_row + h * x.d;
+        V both = V{};
+        for (I k = 0; k < x.d; k += 16) both += load(q + k) * load(key + k);
+        out[n] = sum(both) * x.scale + penalty[n];
+    }
+    for (I n = x.nodes; n < x.padded; n++) out[n] = FORBIDDEN;
+}
+
 // to[r][k] = sum over n of weights[r][n] rows[n][k]
 template <int R>
 static void mix(const float* weights, I padded, const float* rows, I stride, I n, I d, float* to,
@@ -169,7 +181,10 @@ static void forward_rows(const Instance& x, I row, const float* keys, float* pen
     const I width = x.heads * x.d;
     penalties<R>(x, row, penalty);
     for (I h = 0; h < x.heads; h++) {
-        scores<R, D>(x, row, h, keys, penalty, w);
+        if (keys)
+            scores<R, D>(x, row, h, keys, penalty, w);
+        else
+            scores_of_one(x, row, h, penalty, w);
         float inverse[R];
         UNROLL for (int r = 0; r < R; r++) {
             float* s = w + r * x.padded;
@@ -259,26 +274,27 @@ void attention(const float* q, I q_batch, I q_row, const float* k, I k_batch, I 
     const float scale = 1 / __builtin_sqrtf(float(d));
 #pragma omp parallel num_threads(threads)
     {
-    std::vector<float> keys(width * padded), penalty(8 * padded), w(8 * padded);
+        std::vector<float> keys(width * padded), penalty(8 * padded), w(8 * padded);
 #pragma omp for
-    for (I b = 0; b < batch; b++) {
-        Instance x{q + b * q_batch, k + b * k_batch, v + b * v_batch,
-                   mask ? mask + b * mask_batch : nullptr, q_row, k_row, v_row, mask_row,
-                   queries, nodes, padded, heads, d, scale};
-        transpose(x.k, k_row, nodes, width, padded, keys.data());
-        float* to = out + b * queries * width;
-        float* sums = norms + 2 * b * queries * heads;
-        const auto forward8 = d == 16 ? forward_rows<8, 16> : forward_rows<8, 0>;
-        const auto forward2 = d == 16 ? forward_rows<2, 16> : forward_rows<2, 0>;
-        const auto forward1 = d == 16 ? forward_rows<1, 16> : forward_rows<1, 0>;
-        I row = 0;
-        for (; row + 8 <= queries; row += 8)
-            forward8(x, row, keys.data(), penalty.data(), w.data(), to, sums);
-        for (; row + 2 <= queries; row += 2)
-            forward2(x, row, keys.data(), penalty.data(), w.data(), to, sums);
-        for (; row < queries; row++)
-            forward1(x, row, keys.data(), penalty.data(), w.data(), to, sums);
-    }
+        for (I b = 0; b < batch; b++) {
+            Instance x{q + b * q_batch, k + b * k_batch, v + b * v_batch,
+                       mask ? mask + b * mask_batch : nullptr, q_row, k_row, v_row, mask_row,
+                       queries, nodes, padded, heads, d, scale};
+            const bool turned = queries >= 4;
+            if (turned) transpose(x.k, k_row, nodes, width, padded, keys.data());
+            float* to = out + b * queries * width;
+            float* sums = norms + 2 * b * queries * heads;
+            const auto forward8 = d == 16 ? forward_rows<8, 16> : forward_rows<8, 0>;
+            const auto forward2 = d == 16 ? forward_rows<2, 16> : forward_rows<2, 0>;
+            const auto forward1 = d == 16 ? forward_rows<1, 16> : forward_rows<1, 0>;
+            I row = 0;
+            for (; row + 8 <= queries; row += 8)
+                forward8(x, row, keys.data(), penalty.data(), w.data(), to, sums);
+            for (; turned && row + 2 <= queries; row += 2)
+                forward2(x, row, keys.data(), penalty.data(), w.data(), to, sums);
+            for (; row < queries; row++)
+                forward1(x, row, turned ? keys.data() : nullptr, penalty.data(), w.data(), to, sums);
+        }
     }
 }
 
@@ -293,32 +309,32 @@ void attention_backward(const float* q, I q_batch, I q_row, const float* k, I k_
     const float scale = 1 / __builtin_sqrtf(float(d));
 #pragma omp parallel num_threads(threads)
     {
-    std::vector<float> keys(width * padded), values(width * padded);
-    std::vector<float> penalty(8 * padded), w(8 * padded), ds(8 * padded);
+        std::vector<float> keys(width * padded), values(width * padded);
+        std::vector<float> penalty(8 * padded), w(8 * padded), ds(8 * padded);
 #pragma omp for
-    for (I b = 0; b < batch; b++) {
-        Instance x{q + b * q_batch, k + b * k_batch, v + b * v_batch,
-                   mask ? mask + b * mask_batch : nullptr, q_row, k_row, v_row, mask_row,
-                   queries, nodes, padded, heads, d, scale};
-        Gradient g{out + b * queries * width, norms + 2 * b * queries * heads,
-                   of_out + b * queries * width, of_q + b * of_q_batch, of_k + b * of_k_batch,
-                   of_v + b * of_v_batch, of_q_row, of_k_row, of_v_row};
-        transpose(x.k, k_row, nodes, width, padded, keys.data());
-        transpose(x.v, v_row, nodes, width, padded, values.data());
-        const auto backward8 = d == 16 ? backward_rows<8, 16> : backward_rows<8, 0>;
-        const auto backward2 = d == 16 ? backward_rows<2, 16> : backward_rows<2, 0>;
-        const auto backward1 = d == 16 ? backward_rows<1, 16> : backward_rows<1, 0>;
-        I row = 0;
-        for (; row + 8 <= queries; row += 8)
-            backward8(x, g, row, keys.data(), values.data(), penalty.data(), w.data(),
-                             ds.data());
-        for (; row + 2 <= queries; row += 2)
-            backward2(x, g, row, keys.data(), values.data(), penalty.data(), w.data(),
-                             ds.data());
-        for (; row < queries; row++)
-            backward1(x, g, row, keys.data(), values.data(), penalty.data(), w.data(),
-                             ds.data());
-    }
+        for (I b = 0; b < batch; b++) {
+            Instance x{q + b * q_batch, k + b * k_batch, v + b * v_batch,
+                       mask ? mask + b * mask_batch : nullptr, q_row, k_row, v_row, mask_row,
+                       queries, nodes, padded, heads, d, scale};
+            Gradient g{out + b * queries * width, norms + 2 * b * queries * heads,
+                       of_out + b * queries * width, of_q + b * of_q_batch, of_k + b * of_k_batch,
+                       of_v + b * of_v_batch, of_q_row, of_k_row, of_v_row};
+            transpose(x.k, k_row, nodes, width, padded, keys.data());
+            transpose(x.v, v_row, nodes, width, padded, values.data());
+            const auto backward8 = d == 16 ? backward_rows<8, 16> : backward_rows<8, 0>;
+            const auto backward2 = d == 16 ? backward_rows<2, 16> : backward_rows<2, 0>;
+            const auto backward1 = d == 16 ? backward_rows<1, 16> : backward_rows<1, 0>;
+            I row = 0;
+            for (; row + 8 <= queries; row += 8)
+                backward8(x, g, row, keys.data(), values.data(), penalty.data(), w.data(),
+                                 ds.data());
+            for (; row + 2 <= queries; row += 2)
+                backward2(x, g, row, keys.data(), values.data(), penalty.data(), w.data(),
+                                 ds.data());
+            for (; row < queries; row++)
+                backward1(x, g, row, keys.data(), values.data(), penalty.data(), w.data(),
+                                 ds.data());
+        }
     }
 }
 
@@ -328,33 +344,33 @@ void pointer(const float* x, const float* extra, const uint8_t* mask, float* out
     const I padded = (nodes + 15) / 16 * 16;
 #pragma omp parallel num_threads(threads)
     {
-    std::vector<float> s(padded);
+        std::vector<float> s(padded);
 #pragma omp for
-    for (I i = 0; i < rows; i++) {
-        const float* from = x + i * nodes;
-        const uint8_t* allowed = mask + i * nodes;
-        memcpy(s.data(), from, nodes * sizeof(float));
-        V most = all(FORBIDDEN);
-        for (I n = 0; n < padded; n += 16) {
-            V bounded = 1 - 2 / (exponential(load(&s[n]) * (2 * scale)) + 1);
-            store(&s[n], clip * bounded);
+        for (I i = 0; i < rows; i++) {
+            const float* from = x + i * nodes;
+            const uint8_t* allowed = mask + i * nodes;
+            memcpy(s.data(), from, nodes * sizeof(float));
+            V most = all(FORBIDDEN);
+            for (I n = 0; n < padded; n += 16) {
+                V bounded = 1 - 2 / (exponential(load(&s[n]) * (2 * scale)) + 1);
+                store(&s[n], clip * bounded);
+            }
+            for (I n = 0; n < nodes; n++) {
+                float value = extra ? s[n] + extra[i * nodes + n] : s[n];
+                s[n] = allowed[n] ? value : FORBIDDEN;
+            }
+            for (I n = nodes; n < padded; n++) s[n] = FORBIDDEN;
+            for (I n = 0; n < padded; n += 16) {
+                V other = load(&s[n]);
+                most = other > most ? other : most;
+            }
+            const float top = largest(most);
+            V total = V{};
+            for (I n = 0; n < padded; n += 16) total += exponential(load(&s[n]) - top);
+            const float shift = top + __builtin_logf(sum(total));
+            float* to = out + i * nodes;
+            for (I n = 0; n < nodes; n++) to[n] = allowed[n] ? s[n] - shift : -__builtin_inff();
         }
-        for (I n = 0; n < nodes; n++) {
-            float value = extra ? s[n] + extra[i * nodes + n] : s[n];
-            s[n] = allowed[n] ? value : FORBIDDEN;
-        }
-        for (I n = nodes; n < padded; n++) s[n] = FORBIDDEN;
-        for (I n = 0; n < padded; n += 16) {
-            V other = load(&s[n]);
-            most = other > most ? other : most;
-        }
-        const float top = largest(most);
-        V total = V{};
-        for (I n = 0; n < padded; n += 16) total += exponential(load(&s[n]) - top);
-        const float shift = top + __builtin_logf(sum(total));
-        float* to = out + i * nodes;
-        for (I n = 0; n < nodes; n++) to[n] = allowed[n] ? s[n] - shift : -__builtin_inff();
-    }
     }
 }
 
@@ -364,25 +380,25 @@ void pointer_backward(const float* x, const float* log_probs, const float* of_ou
     const I padded = (nodes + 15) / 16 * 16;
 #pragma omp parallel num_threads(threads)
     {
-    std::vector<float> s(padded), g(padded), p(padded, FORBIDDEN);
+        std::vector<float> s(padded), g(padded), p(padded, FORBIDDEN);
 #pragma omp for
-    for (I i = 0; i < rows; i++) {
-        memcpy(s.data(), x + i * nodes, nodes * sizeof(float));
-        memcpy(p.data(), log_probs + i * nodes, nodes * sizeof(float));
-        // What cannot be chosen has no gradient, whatever arrives for it.
-        for (I n = 0; n < nodes; n++) g[n] = p[n] < FORBIDDEN ? 0.f : of_out[i * nodes + n];
-        V total = V{};
-        for (I n = 0; n < padded; n += 16) total += load(&g[n]);
-        const float all_of_it = sum(total);
-        for (I n = 0; n < padded; n += 16) {
-            V of_logit = load(&g[n]) - exponential(load(&p[n])) * all_of_it;
-            V t = 1 - 2 / (exponential(load(&s[n]) * (2 * scale)) + 1);
-            store(&g[n], of_logit);
-            store(&s[n], of_logit * (clip * scale) * (1 - t * t));
+        for (I i = 0; i < rows; i++) {
+            memcpy(s.data(), x + i * nodes, nodes * sizeof(float));
+            memcpy(p.data(), log_probs + i * nodes, nodes * sizeof(float));
+            // What cannot be chosen has no gradient, whatever arrives for it.
+            for (I n = 0; n < nodes; n++) g[n] = p[n] < FORBIDDEN ? 0.f : of_out[i * nodes + n];
+            V total = V{};
+            for (I n = 0; n < padded; n += 16) total += load(&g[n]);
+            const float all_of_it = sum(total);
+            for (I n = 0; n < padded; n += 16) {
+                V of_logit = load(&g[n]) - exponential(load(&p[n])) * all_of_it;
+                V t = 1 - 2 / (exponential(load(&s[n]) * (2 * scale)) + 1);
+                store(&g[n], of_logit);
+                store(&s[n], of_logit * (clip * scale) * (1 - t * t));
+            }
+            memcpy(of_x + i * nodes, s.data(), nodes * sizeof(float));
+            if (of_extra) memcpy(of_extra + i * nodes, g.data(), nodes * sizeof(float));
         }
-        memcpy(of_x + i * nodes, s.data(), nodes * sizeof(float));
-        if (of_extra) memcpy(of_extra + i * nodes, g.data(), nodes * sizeof(float));
-    }
     }
 }
 

@@ -26,8 +26,7 @@ KIND = {"POMO": {"layers": 6, "norm": "instance", "graph_context": False}, "AM":
 def instances(options: dict[str, Any]) -> TensorDict:
     """Those that both sides solve."""
     stored = np.load(options["data"])
-    fields = {name: torch.from_numpy(stored[name]) for name in ("locs", "demand", "capacity")}
-    return make_instance(**fields)
+    return make_instance(**{name: torch.from_numpy(stored[name]) for name in stored.files})
 
 
 def network(env: RoutingEnv, options: dict[str, Any]) -> AttentionPolicy:

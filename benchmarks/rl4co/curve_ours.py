@@ -1,0 +1,45 @@
+"""nco's half of `time_to_gap.py`: POMO."""
+
+from typing import Any
+
+import torch
+from curve import curve
+from ours import instances
+
+from nco.data.generators import CVRPGenerator, TSPGenerator
+from nco.data.seeding import seeded
+from nco.decoding import MultiStart
+from nco.envs import problem
+from nco.policies import AttentionPolicy
+from nco.training import REINFORCE
+
+
+def build(options: dict[str, Any]) -> Any:
+    """A training step and a validation; the network is that of the other side."""
+    env = problem(options["problem"])
+    generator = {"cvrp": CVRPGenerator, "tsp": TSPGenerator}[options["problem"]](options["size"])
+    policy = AttentionPolicy(env, layers=6, norm="instance", graph_context=False)
+    module = REINFORCE(env, policy, starts=-1)
+    module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer
+    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-4, weight_decay=1e-6)
+    held_out = instances({"data": options["instances"]})
+
+    def train(k: int) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=options["autocast"]):
+            loss = module.training_step(generator(64, seeded(k + 1)), k)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+        optimizer.step()
+
+    def validate() -> float:
+        policy.eval()
+        cost = MultiStart()(env, policy, held_out).best()[1].mean()
+        policy.train()
+        return float(cost)
+
+    return train, validate
+
+
+if __name__ == "__main__":
+    curve(build)

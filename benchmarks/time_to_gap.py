@@ -1,0 +1,73 @@
+"""
+How long nco needs for what RL4CO's POMO learns in so many minutes; same network, same batches.
+
+    python benchmarks/time_to_gap.py --rl4co-python RL4CO_VENV/bin/python --problem cvrp --size 20
+
+RL4CO trains first; then nco trains until its multi-start cost on the same held-out instances is as
+good. Writes both curves to time_to_gap_PROBLEM_SIZE.csv beside this file. Neither side's validation
+counts. Other work on the machine disturbs wall seconds: ``--clock cpu`` counts processor time.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nco.data.generators import CVRPGenerator, TSPGenerator
+from nco.data.seeding import seeded
+
+HERE = Path(__file__).parent
+
+
+def train(python: str, script: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+    """The curve of one side."""
+    command = [python, str(HERE / "rl4co" / script), json.dumps(options)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [{"side": script.split("_")[1][:-3], **json.loads(x)} for x in done.stdout.splitlines()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[1])
+    parser.add_argument("--rl4co-python", required=True, help="interpreter that has rl4co")
+    parser.add_argument("--problem", choices=["cvrp", "tsp"], default="cvrp")
+    parser.add_argument("--size", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--every", type=float, default=30, help="seconds between validations")
+    parser.add_argument("--held-out", type=int, default=500, help="instances")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--bf16", action="store_true", help="autocast for nco")
+    options = parser.parse_args()
+    generator = {"cvrp": CVRPGenerator, "tsp": TSPGenerator}[options.problem](options.size)
+    common = {k: getattr(options, k) for k in ("problem", "size", "every", "threads", "clock")}
+    common |= {"seconds": 60 * options.minutes, "target": 0.0, "autocast": False}
+    with tempfile.TemporaryDirectory() as folder:
+        common["instances"] = str(Path(folder) / "held_out.npz")
+        held_out = generator(options.held_out, seeded(4321))
+        np.savez(common["instances"], **{name: v.numpy() for name, v in held_out.items()})
+        theirs = train(options.rl4co_python, "curve_theirs.py", common)
+        reached = min(row["cost"] for row in theirs)
+        common |= {"target": reached, "autocast": options.bf16}
+        ours = train(sys.executable, "curve_ours.py", common)
+    path = HERE / f"time_to_gap_{options.problem}_{options.size}.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, theirs[0].keys())
+        writer.writeheader()
+        writer.writerows([*theirs, *ours])
+    last = ours[-1]
+    verb = "reached" if last["cost"] <= reached else "did not reach"
+    print(
+        f"RL4CO: cost {reached:.4f} after {theirs[-1]['seconds']:.0f} s, "
+        f"{theirs[-1]['steps']} steps. nco {verb} it: cost {last['cost']:.4f} after "
+        f"{last['seconds']:.0f} s, {last['steps']} steps."
+    )
+
+
+if __name__ == "__main__":
+    main()
