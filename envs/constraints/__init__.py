@@ -23,8 +23,8 @@ Rules that yield
 ----------------
 Whether a limited fleet can still serve everybody is a packing problem: no cheap mask can tell. Such
 a rule *yields*: where all rules together leave no move, it is lifted, so that every rollout is
-completed; the checker then names what was broken. Everything else never yields, and a rollout that
-a yielding rule never let down is feasible.
+completed; the checker then names what was broken, and `RoutingEnv.broken` tells it from the state
+of complete rollouts. Everything else never yields: a rollout that is not broken is feasible.
 """
 
 from nco.envs.constraints.allowed import AllowedVehicles

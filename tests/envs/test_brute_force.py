@@ -12,7 +12,10 @@ from nco.envs.variants import VARIANTS
 from tests.envs.candidates import EVERYTHING, accepted
 from tests.envs.random_instances import draw
 
-FEW = {"cvrp", "vrpb", "vrpmb", "vrpl", "vrptw", "ovrptw", "mdovrpbltw"}
+FEW = {
+    *("cvrp", "vrpb", "vrpmb", "vrpl", "vrptw", "ovrptw", "mdovrpbltw"),
+    *("dvrp", "hfvrp", "mtvrptw", "pcvrp", "pdptw", "vrpspd"),
+}
 AT_ONCE = 4096
 ENUMERABLE = [name for name in PROBLEMS if type(problem(name).visits) in EVERYTHING]
 
@@ -64,7 +67,7 @@ CORE = [name for name in ENUMERABLE if name not in VARIANTS or name in FEW]
 
 
 @pytest.mark.parametrize("name", CORE)
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(nodes=st.integers(2, 6), seed=st.integers(0, 2**31), lattice=st.booleans())
 def test_mask_allows_exactly_what_is_feasible(
     name: str, nodes: int, seed: int, lattice: bool
@@ -76,7 +79,16 @@ def test_mask_allows_exactly_what_is_feasible(
     compare(name, nodes, seed, lattice)
 
 
-@pytest.mark.parametrize("name", [name for name in ENUMERABLE if name not in CORE])
+OTHERS = [name for name in ENUMERABLE if name not in CORE]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if k % 4 == 1 else pytest.param(name, marks=pytest.mark.slow)
+        for k, name in enumerate(OTHERS)
+    ],
+)
 @settings(max_examples=3)
 @given(nodes=st.integers(4, 6), seed=st.integers(0, 2**31), lattice=st.booleans())
 def test_mask_allows_exactly_what_is_feasible_in_variants(
@@ -86,7 +98,13 @@ def test_mask_allows_exactly_what_is_feasible_in_variants(
     compare(name, nodes, seed, lattice)
 
 
-@pytest.mark.parametrize("name", CORE)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in {*FEW, "tsp", "op", "hcvrp"} else pytest.param(name, marks=pytest.mark.slow)
+        for name in CORE
+    ],
+)
 def test_mask_allows_exactly_what_is_feasible_on_seven_nodes(name: str) -> None:
     """The same on seven nodes: up to 4,051 sets of routes, in up to 23,040 orders."""
     compare(name, 7, 0, lattice=False)

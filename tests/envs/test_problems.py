@@ -30,13 +30,13 @@ from nco.envs.variants import VARIANTS
 from tests.envs.random_instances import draw, final, rollout
 
 BATCH, ROLLOUTS = 3, 4
-FEW = {"cvrp", "vrpb", "vrpmbl", "ovrptw", "mdcvrp", "mdovrpbltw"}
+FEW = {"cvrp", "vrpb", "vrpmbl", "ovrptw", "mdcvrp", "mdovrpbltw", "pdptw", "mtvrptw"}
 # The other variants are compositions of the same rules: see the end of this file.
 every_problem = pytest.mark.parametrize(
     "name", [n for n in PROBLEMS if n not in VARIANTS or n in FEW]
 )
 random_cases = given(nodes=st.integers(2, 12), seed=st.integers(0, 2**31), lattice=st.booleans())
-some = settings(max_examples=15)
+some = settings(max_examples=6)
 
 
 def test_unknown_problems_are_refused() -> None:
@@ -383,7 +383,16 @@ INVARIANTS = (
 )
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in FEW])
+OTHERS = [name for name in VARIANTS if name not in FEW]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if k % 4 == 0 else pytest.param(name, marks=pytest.mark.slow)
+        for k, name in enumerate(OTHERS)
+    ],
+)
 @settings(max_examples=2)
 @given(nodes=st.integers(5, 12), seed=st.integers(0, 2**31), lattice=st.booleans())
 def test_variants(name: str, nodes: int, seed: int, lattice: bool) -> None:
@@ -422,7 +431,7 @@ def test_generated_instances_have_feasible_rollouts(name: str) -> None:
     Generators draw possible instances, on which all that the mask allows is feasible, or broken
     in the few problems where it may be.
     """
-    assert generated(name, 10, 20, 15, 0) == 300
+    assert generated(name, 10, 10, 10, 0) == 100
 
 
 @pytest.mark.slow
