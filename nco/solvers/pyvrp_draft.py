@@ -222,7 +222,9 @@ class Draft:
 
     def _profiles(self) -> tuple[list[Any], list[Any]]:
         """Matrices of distances and durations: one for all kinds of vehicles that are alike."""
-        distances, durations, known = [], [], dict[tuple[int, int, int, bytes], int]()
+        known: dict[tuple[int, int, int, bytes], int] = {}
+        distances: list[NDArray[np.int64]] = []
+        durations: list[NDArray[np.int64]] = []
         fixed = self.scaling.integers(self.costs.fixed)
         for kind, arguments in enumerate(self.vehicle_types):
             limited = self.limit is not None and bool(np.isfinite(self.limit[kind]))
