@@ -12,6 +12,7 @@ from nco.data.seeding import seeded
 from nco.decoding import Augment, MultiStart, Search
 from nco.envs import Route, RoutingEnv
 from nco.envs.routes import drop_empty
+from nco.policies import native
 from nco.released import Released, default_policy, load_policy
 from nco.solution import Solution, judge
 from nco.solvers.anytime import Anytime, quick_starts
@@ -51,6 +52,7 @@ class PolicySolver:
         self.policy = load_policy(policy) if isinstance(policy, str | Path) else policy
         self.search = search
         self.device = torch.device(device)
+        native.library()  # built, if at all, before the clock of the first instance runs
 
     def solve(
         self,
