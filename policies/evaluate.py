@@ -70,7 +70,7 @@ def decisions(trajectory: Trajectory) -> Decisions:
         return value.flatten(0, 1).index_select(0, flat).view(*order.shape, *value.shape[2:])
 
     columns = {f.name: getattr(context, f.name) for f in fields(Context)}
-    few = Context(**{k: None if v is None else rows(v) for k, v in columns.items()})
+    few = replace(context, **{k: rows(v) for k, v in columns.items() if v is not None})
     counts = torch.arange(width, device=order.device) < number.unsqueeze(-1)
     actions = trajectory.actions.flatten(1).gather(1, order)
     return Decisions(few, actions, order // steps, counts)

@@ -38,7 +38,7 @@ class Norm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.kind == "batch":
             return self.batch(x.flatten(0, 1)).view_as(x)
-        if self.kind == "instance":
+        if self.kind == "instance" and self.bias is not None:
             if x.shape[-1] % 16 == 0 and native.fits(x, self.weight):
                 return native.instance_norm(x, self.weight, self.bias, 1e-5)
             # Channels stay last: InstanceNorm1d would ask for two transposes of x.

@@ -141,7 +141,8 @@ class _SelfAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, qkv: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         qkv = qkv.contiguous()
-        out, norms = _forward(*qkv.unbind(2), None)
+        q, k, v = qkv.unbind(2)
+        out, norms = _forward(q, k, v, None)
         ctx.save_for_backward(qkv, out, norms)
         return out.flatten(2)
 
@@ -150,7 +151,8 @@ class _SelfAttention(torch.autograd.Function):
     def backward(ctx, of_out: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         qkv, out, norms = ctx.saved_tensors
         grad = torch.zeros_like(qkv)
-        _backward(*qkv.unbind(2), None, out, norms, of_out.view_as(out), *grad.unbind(2))
+        (q, k, v), (of_q, of_k, of_v) = qkv.unbind(2), grad.unbind(2)
+        _backward(q, k, v, None, out, norms, of_out.view_as(out), of_q, of_k, of_v)
         return grad
 
 
