@@ -37,7 +37,7 @@ from nco.solvers.pyvrp import PyVRP
 from tests.envs.candidates import accepted
 from tests.envs.random_instances import draw
 
-ORTOOLS, PYVRP = ORTools(solutions=30, default_time_limit=1.0), PyVRP(iterations=200)
+ORTOOLS, PYVRP = ORTools(solutions=30, default_time_limit=20.0), PyVRP(iterations=200)
 both = pytest.mark.parametrize("solver", [ORTOOLS, PYVRP], ids=["ortools", "pyvrp"])
 ONE, MANY, OPTIONAL = DepotRoutes, FleetRoutes, lambda: FleetRoutes(optional=True)
 # A composition, and who cannot express it by which part.

@@ -23,7 +23,7 @@ from tests.envs.candidates import EVERYTHING, accepted
 from tests.envs.random_instances import draw
 
 CLASSICAL: dict[str, Solver] = {
-    "ortools": ORTools(solutions=30, default_time_limit=1.0),
+    "ortools": ORTools(solutions=30, default_time_limit=20.0),
     "pyvrp": PyVRP(iterations=100),
     "fast-tsp": FastTSP(default_time_limit=0.1),
 }
