@@ -65,7 +65,7 @@ def run(family: str, path: Path, solver: str, time_limit: float, seed: int) -> R
         with table.open(newline="") as file:
             found = next(csv.DictReader(file), None)
     if found is None:
-        row["error"] = " ".join(told.getvalue().split())
+        row["error"] = " ".join(told.getvalue().replace(str(path), path.name).split())
         return row
     known = found["reference"] or str(KNOWN.get(path.stem, ""))
     gap = 100 * (float(found["cost"]) / float(known) - 1) if known and found["cost"] else None
