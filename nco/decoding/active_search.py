@@ -218,7 +218,7 @@ class ActiveSearch(Search):
             likelihood = policy.evaluate(embeddings, found.trajectory)
             loss = (advantage.to(likelihood.dtype) * likelihood).mean(-1)
             if self.imitation:
-                seen = replay(env, instance, actions.unsqueeze(1))
+                seen = replay(env, instance, _trimmed(actions).unsqueeze(1))
                 loss = loss - self.imitation * policy.evaluate(embeddings, seen).squeeze(-1)
             # A sum: each instance's gradient is its own, whatever the others are.
             gradients = torch.autograd.grad(loss.sum(), adapted.parameters)
@@ -226,6 +226,12 @@ class ActiveSearch(Search):
             parameter.grad = gradient
         optimizer.step()
         return actions, least
+
+
+def _trimmed(actions: Tensor) -> Tensor:
+    """Actions ``[B, T]`` up to the step from which on all of them only repeat."""
+    moves = (actions != actions[:, -1:]).any(0).nonzero()
+    return actions[:, : int(moves.max()) + 2] if len(moves) else actions[:, :1]
 
 
 def _filled(actions: Tensor, length: int) -> Tensor:
