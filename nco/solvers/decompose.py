@@ -89,7 +89,8 @@ def restrict(
     """
     index = torch.tensor(nodes)
     fields: dict[str, torch.Tensor] = {}
-    for name, value in instance.items():
+    for name in instance.keys():
+        value: torch.Tensor = instance[name]
         shape = SCHEMA[name].shape
         for axis, symbol in enumerate(shape if value.ndim == 1 + len(shape) else (), 1):
             if symbol == "N":

@@ -153,8 +153,8 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _start(work: Work) -> tuple[Connection, BaseProcess]:
-    fork = "fork" in get_all_start_methods()
-    context = get_context("fork" if fork else "spawn")
+    # By name: that a system without forks has no such context is all that the types say.
+    context: Any = get_context("fork" if "fork" in get_all_start_methods() else "spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, work), daemon=True)
     with warnings.catch_warnings():
