@@ -84,7 +84,11 @@ def decode(kind: str, size: int, batch: int) -> Row:
 
 def exponent(rows: list[Row], key: str) -> float:
     """Slope of a straight line through the points in logarithms."""
-    points = [(log(r["nodes"]), log(r[key])) for r in rows if r["nodes"] >= LINEAR_FROM]
+    points = [
+        (log(r["nodes"]), log(max(r[key], 0.1 if key == "mib" else 1e-9)))
+        for r in rows
+        if r["nodes"] >= LINEAR_FROM
+    ]
     x, y = np.array(points).T
     return float(np.polyfit(x, y, 1)[0])
 
