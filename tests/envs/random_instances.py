@@ -336,6 +336,14 @@ def final(env: RoutingEnv, states: list[State], actions: Tensor) -> State:
     return env.step(states[-1], actions[..., -1])
 
 
+def broken(env: RoutingEnv, instance: TensorDict, actions: Tensor) -> Tensor:
+    """Which rollouts ``actions [B, R, T]`` a rule that yields gave up, ``[B, R]`` bool."""
+    state = env.reset(instance, actions.shape[1])
+    for action in actions.unbind(-1):
+        state = env.step(state, action)
+    return env.broken(state)
+
+
 def pick(mask: Tensor, rng: torch.Generator) -> Tensor:
     """One allowed node of each rollout ``[B, R, N]``, uniformly."""
     return torch.multinomial(mask.flatten(0, 1).float(), 1, generator=rng).view(mask.shape[:2])
