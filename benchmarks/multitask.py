@@ -2,8 +2,8 @@
 How a multi-task run improves on each of the 16 single-depot variants [O]VRP[B][L][TW], n = 50.
 
 Takes the checkpoints of a run, decodes 100 instances of every variant from 50 starts, and sets the
-costs beside references: the best of the published costs of HGS, OR-Tools and LKH where DATA has the variant
-(CVRP, OVRP, VRPL, VRPTW, OVRPTW), else PyVRP's on instances that are drawn and labelled once.
+costs beside references: the best of the published costs of HGS, OR-Tools and LKH where DATA has the
+variant (CVRP, OVRP, VRPL, VRPTW, OVRPTW), else PyVRP's on instances that are drawn once.
 
     python benchmarks/multitask.py runs/vrp48/version_0/checkpoints --data DATA/vrp_variants_50
 """

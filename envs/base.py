@@ -172,21 +172,22 @@ class Visits(ABC):
         """Normalised features of the depot nodes and their vehicles, ``[B, V, vehicle_dim]``."""
         return None
 
-    def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
+    def shuffled(self, actions: Tensor, reversible: Tensor, rng: torch.Generator) -> Tensor:
         """
         Another way to drive the same routes, drawn at random; ``actions [B, R, T]``.
 
-        Order of the routes, direction and starting point are free where the costs are symmetric.
-        The default knows no freedom.
+        Order of the routes and starting point are free, and the direction of instances that are
+        ``reversible [B]``. The default knows no freedom.
         """
         return actions
 
-    def answers(self, instance: TensorDict, actions: Tensor) -> Tensor:
+    def answers(self, instance: TensorDict, actions: Tensor, reversible: Tensor) -> Tensor:
         """
         Which nodes would continue the same routes at every step, ``[B, R, T, N]`` bool.
 
-        At the depot of a symmetric problem that is either end of any route still to drive, not just
-        the one that ``actions [B, R, T]`` happen to take. The default is the action alone.
+        At the depot that is the beginning of any route still to drive, or either end of it where
+        the instance is ``reversible [B]``, not just the one that ``actions [B, R, T]`` happen to
+        take. The default is the action alone.
         """
         return one_hot(actions, num_nodes(instance))
 
@@ -198,11 +199,13 @@ class Constraint(ABC):
     `violations` judges finished routes with plain numbers and shares no code with `feasible`.
     A part's names are its own: prefix them with the constraint's name if they could clash.
     ``reads`` names the attributes of the instance that the rule cannot do without. A rule that
-    ``yields`` is lifted where all rules together leave no move: see `nco.envs.constraints`.
+    ``yields`` is lifted where all rules together leave no move: see `nco.envs.constraints`. A rule
+    is ``reversible`` if it allows every route backwards too, where legs are as long both ways.
     """
 
     reads: tuple[str, ...] = ()
     yields: bool = False
+    reversible: bool = False
     node_dim: int = 0
     vehicle_dim: int = 0
     context_dim: int = 0

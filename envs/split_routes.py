@@ -27,10 +27,10 @@ class SplitRoutes(DepotRoutes):
         full = -(-instance["demand"].sum(-1) // instance["capacity"])
         return 2 * (num_nodes(instance) - 1 + int(full.max()))
 
-    def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
+    def shuffled(self, actions: Tensor, reversible: Tensor, rng: torch.Generator) -> Tensor:
         return actions  # what a visit serves follows from the visits before
 
-    def answers(self, instance: TensorDict, actions: Tensor) -> Tensor:
+    def answers(self, instance: TensorDict, actions: Tensor, reversible: Tensor) -> Tensor:
         return one_hot(actions, num_nodes(instance))
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:

@@ -55,19 +55,21 @@ class Tour(Visits):
             return [Violation("one tour", f"{len(routes)} routes, expected one tour")]
         return _each_once(routes, range(num_nodes(instance)))
 
-    def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
+    def shuffled(self, actions: Tensor, reversible: Tensor, rng: torch.Generator) -> Tensor:
         batch, rollouts, length = actions.shape
         shape, device = (batch, rollouts, 1), actions.device
         steps = torch.arange(length, device=device)
         begin = torch.randint(length, shape, generator=rng, device=device)
         sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
+        sign = torch.where(reversible[:, None, None], sign, 1)
         return actions.gather(-1, (begin + sign * steps) % length)
 
-    def answers(self, instance: TensorDict, actions: Tensor) -> Tensor:
+    def answers(self, instance: TensorDict, actions: Tensor, reversible: Tensor) -> Tensor:
         nodes = num_nodes(instance)
         right = one_hot(actions, nodes)
         right[..., 0, :] = True  # a tour may begin anywhere ...
-        right[..., 1:2, :] |= one_hot(actions[..., -1:], nodes)  # ... and leave in either direction
+        other = one_hot(actions[..., -1:], nodes) & reversible[:, None, None, None]
+        right[..., 1:2, :] |= other  # ... and leave in either direction
         return right
 
 
@@ -131,7 +133,7 @@ class DepotRoutes(Visits):
         ]
         return found + _each_once(routes, range(1, num_nodes(instance)))
 
-    def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
+    def shuffled(self, actions: Tensor, reversible: Tensor, rng: torch.Generator) -> Tensor:
         length, device = actions.shape[-1], actions.device
         home = actions == 0
         route = home.cumsum(-1) - home.long()  # the closing depot belongs to its route
@@ -140,19 +142,21 @@ class DepotRoutes(Visits):
         shape = actions.shape
         order = torch.rand(shape, generator=rng, device=device) + 2 * empty
         sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
+        sign = torch.where(reversible[:, None, None], sign, 1)
         steps = torch.arange(length, device=device).expand(shape)
         within = torch.where(home, length, sign.gather(-1, route) * steps)
         first = within.argsort(dim=-1, stable=True)
         second = order.gather(-1, route).gather(-1, first).argsort(dim=-1, stable=True)
         return actions.gather(-1, first.gather(-1, second))
 
-    def answers(self, instance: TensorDict, actions: Tensor) -> Tensor:
+    def answers(self, instance: TensorDict, actions: Tensor, reversible: Tensor) -> Tensor:
         nodes = num_nodes(instance)
         right = one_hot(actions, nodes)
         home = actions == 0
         depot = torch.ones_like(home[..., :1])
         leaves = torch.cat([depot, home[..., :-1]], -1) & ~home  # first customers of routes
         arrives = torch.cat([home[..., 1:], depot], -1) & ~home  # last customers
+        arrives = arrives & reversible[:, None, None]
         ends = right & (leaves | arrives).unsqueeze(-1)
         ahead = ends.flip(-2).cumsum(-2).flip(-2) > 0
         return torch.where(leaves.unsqueeze(-1), ahead, right)

@@ -24,6 +24,7 @@ class Capacity(Constraint):
     """
 
     reads = ("demand", "capacity")
+    reversible = True
     node_dim = 1
     context_dim = 1
 

@@ -32,6 +32,7 @@ class DistanceLimit(Resource):
     """
 
     reads = ("distance_limit",)
+    reversible = True
     vehicle_dim = 1
     context_dim = 1
     parts = ("length",)

@@ -27,6 +27,7 @@ class Fleet(Constraint):
     """
 
     reads = ("vehicle_count",)
+    reversible = True
     yields = True
     context_dim = 2
 
@@ -90,6 +91,7 @@ class MinimumRoutes(Constraint):
     """
 
     reads = ("min_routes",)
+    reversible = True
     yields = True
     context_dim = 1
 

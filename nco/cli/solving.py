@@ -157,7 +157,7 @@ def _solve(
     policy = None
     if isinstance(solver, UsesPolicy):  # found before the clock starts: loading is not solving
         released = solver.policy_for(env)
-        policy = released and released.name
+        policy = released.name if released is not None else None
     solution = solver.solve(env, file.instance, time_limit, seed)
     return Run(file, env, name, policy, solution, seed)
 

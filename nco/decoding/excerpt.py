@@ -32,9 +32,10 @@ def excerpt(instance: TensorDict, rows: Tensor, nodes: Tensor) -> TensorDict:
     """
     fields: dict[str, Tensor] = {}
     at = rows.unsqueeze(-1)
-    for name, value in instance.items():
+    for name in map(str, instance.keys()):
         if name in DROPPED:
             continue
+        value: Tensor = instance[name]
         shape = SCHEMA[name].shape
         if shape == ("N", "N"):
             fields[name] = value[at.unsqueeze(-1), nodes.unsqueeze(-1), nodes.unsqueeze(-2)]
@@ -49,7 +50,11 @@ def excerpt(instance: TensorDict, rows: Tensor, nodes: Tensor) -> TensorDict:
 
 def in_double(instance: TensorDict) -> TensorDict:
     """Instances whose measures are in double precision, so that costs compare exactly."""
-    return instance.apply(lambda value: value.double() if value.is_floating_point() else value)
+    fields = {
+        name: value.double() if value.is_floating_point() else value
+        for name, value in instance.items()
+    }
+    return TensorDict(fields, batch_size=instance.batch_size)
 
 
 def zoomed(coords: Tensor) -> Tensor:

@@ -165,4 +165,5 @@ class Anytime:
             yield routes
 
     def _device(self) -> torch.device:
-        return next(iter(self.instance.values())).device
+        names = iter(map(str, self.instance.keys()))
+        return self.instance[next(names)].device

@@ -89,7 +89,7 @@ def restrict(
     """
     index = torch.tensor(nodes)
     fields: dict[str, torch.Tensor] = {}
-    for name in instance.keys():
+    for name in map(str, instance.keys()):
         value: torch.Tensor = instance[name]
         shape = SCHEMA[name].shape
         for axis, symbol in enumerate(shape if value.ndim == 1 + len(shape) else (), 1):

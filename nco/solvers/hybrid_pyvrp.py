@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyvrp
+from numpy.typing import ArrayLike
 from pyvrp.PenaltyManager import PenaltyManager, PenaltyParams
 from pyvrp.search import OPERATORS, LocalSearch, PerturbationManager, compute_neighbours
 from tensordict import TensorDict
@@ -172,6 +173,6 @@ def estimate(data: pyvrp.ProblemData, strength: float) -> Penalties | None:
     return loads, times, leg / _mean_positive(distance.flatten())
 
 
-def _mean_positive(values: Sequence[int]) -> float:
+def _mean_positive(values: ArrayLike) -> float:
     array = np.asarray(values, dtype=float)
     return float(array[array > 0].mean()) if (array > 0).any() else 1.0

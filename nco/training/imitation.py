@@ -57,7 +57,7 @@ class Imitation(RoutingModule):
         driven = actions.unsqueeze(1).expand(-1, self.rollouts, -1)
         if self.symmetric:
             instance = random_view(instance, rng)
-            driven = self.env.visits.shuffled(instance, driven, rng)
+            driven = self.env.shuffled(instance, driven, rng)
         loss = self.loss(instance, driven)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(actions))
         return loss
@@ -67,7 +67,7 @@ class Imitation(RoutingModule):
         features = self.env.features(instance)
         trajectory = replay(self.env, instance, actions)
         scores = self.policy.log_probs(self.policy.encode(features), trajectory)
-        right = self.env.visits.answers(instance, actions)
+        right = self.env.answers(instance, actions)
         if not self.symmetric:
             right = torch.zeros_like(right).scatter(-1, actions.unsqueeze(-1), True)
         hit = scores.masked_fill(~right, float("-inf")).logsumexp(-1)

@@ -171,7 +171,7 @@ def test_imitation_learns_small_tours() -> None:
     rng = seeded(2)
     first = loss = torch.tensor(0.0)
     for step in range(60):
-        loss = module.loss(instance, env.visits.shuffled(instance, best, rng))
+        loss = module.loss(instance, env.shuffled(instance, best, rng))
         first = loss.detach() if step == 0 else first
         optimizer.zero_grad()
         loss.backward()

@@ -118,6 +118,7 @@ from nco.data.seeding import seeded
 from nco.envs.problems import PROBLEMS
 from nco.solvers.hybrid import Hybrid
 row = PROBLEMS["cvrp"]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job of some shells
 def interrupt():
     time.sleep(1)
     os.killpg(0, signal.SIGINT)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.instance import make_instance
+from nco.data.seeding import seeded
 from nco.envs import RoutingEnv, problem
 from nco.training import Imitation, Solved
 from nco.training.imitation import random_view
@@ -24,15 +25,25 @@ from tests.policies.small import SMALL, small_policy
 Actions = tuple[int, ...]
 
 
-def ways(env: RoutingEnv, actions: Actions) -> set[Actions]:
+def directions(instance: TensorDict) -> tuple[int, ...]:
+    """1 for forwards, and -1 for backwards where legs are as long both ways; one instance."""
+    if "distance" not in instance.keys():
+        return (1, -1)
+    matrix = instance["distance"][0].tolist()
+    nodes = range(len(matrix))
+    symmetric = all(matrix[i][j] == matrix[j][i] for i in nodes for j in nodes)
+    return (1, -1) if symmetric else (1,)
+
+
+def ways(env: RoutingEnv, instance: TensorDict, actions: Actions) -> set[Actions]:
     """Every sequence that drives the same routes: all orders, directions and starting points."""
     if env.visits.num_depots == 0:
         turns = [actions[k:] + actions[:k] for k in range(len(actions))]
-        return {way for turn in turns for way in (turn, turn[::-1])}
-    return set(driven(actions))
+        return {turn[::sign] for turn in turns for sign in directions(instance)}
+    return set(driven(instance, actions))
 
 
-def driven(actions: Actions) -> Iterator[Actions]:
+def driven(instance: TensorDict, actions: Actions) -> Iterator[Actions]:
     """Every order and direction of the routes between the zeros, padded to the same length."""
     routes: list[Actions] = [()]
     for action in actions:
@@ -40,10 +51,10 @@ def driven(actions: Actions) -> Iterator[Actions]:
         routes += [] if action else [()]
     routes = [route for route in routes if route]
     for order in permutations(routes):
-        for directions in product((1, -1), repeat=len(order)):
+        for signs in product(directions(instance), repeat=len(order)):
             flat: Actions = ()
-            for route, direction in zip(order, directions, strict=True):
-                flat += (*route[::direction], 0)
+            for route, sign in zip(order, signs, strict=True):
+                flat += (*route[::sign], 0)
             yield flat + (0,) * (len(actions) - len(flat))
 
 
@@ -62,9 +73,9 @@ def test_answers_are_the_next_nodes_of_all_ways(name: str, seed: int) -> None:
     on from what has been driven."""
     env = problem(name)
     instance, actions = solved(name, 6, 3, seed)
-    right = env.visits.answers(instance, actions.unsqueeze(1))
+    right = env.answers(instance, actions.unsqueeze(1))
     for b, row in enumerate(map(tuple, actions.tolist())):
-        others = ways(env, row)
+        others = ways(env, instance[b : b + 1], row)
         assert row in others
         for step in range(len(row)):
             expected = {way[step] for way in others if way[:step] == row[:step]}
@@ -80,9 +91,7 @@ def test_loss_equals_a_loop_over_answers(name: str, symmetric: bool) -> None:
     instance, actions = solved(name, 6, 3, 7)
     policy = small_policy(env, 7, norm="instance", residual=True, distance_bias=True)
     module = Imitation(env, policy, symmetric=symmetric)
-    driven_ways = env.visits.shuffled(
-        instance, actions.unsqueeze(1).expand(-1, 2, -1), torch.Generator()
-    )
+    driven_ways = env.shuffled(instance, actions.unsqueeze(1).expand(-1, 2, -1), torch.Generator())
     losses = []
     for b in range(3):
         one = instance[b : b + 1]
@@ -94,7 +103,7 @@ def test_loss_equals_a_loop_over_answers(name: str, symmetric: bool) -> None:
                 if env.done(state):
                     break
                 probs = policy.step(embeddings, env.context(state))[0][0, 0].exp()
-                right = {w[step] for w in ways(env, row) if w[:step] == row[:step]}
+                right = {w[step] for w in ways(env, one, row) if w[:step] == row[:step]}
                 answers = right if symmetric else {action}
                 losses.append(-sum(probs[node] for node in answers).log())
                 state = env.step(state, torch.tensor([[action]]))
@@ -117,7 +126,7 @@ def test_shuffled_reaches_every_way_equally_often(name: str, seed: int) -> None:
     env = problem(name)
     instance, actions = solved(name, 5, 2, seed)
     count = 6000
-    many = env.visits.shuffled(
+    many = env.shuffled(
         instance,
         actions.unsqueeze(1).expand(-1, count, -1),
         torch.Generator().manual_seed(seed),
@@ -126,16 +135,34 @@ def test_shuffled_reaches_every_way_equally_often(name: str, seed: int) -> None:
     torch.testing.assert_close(env.cost(instance, many), cost.expand(-1, count))
     for b in range(2):
         one, found = instance[b : b + 1], Counter(map(tuple, many[b].tolist()))
-        expected = ways(env, tuple(actions[b].tolist()))
+        expected = ways(env, one, tuple(actions[b].tolist()))
         assert set(found) == expected
         for way in expected:
             assert env.check(one, env.visits.routes(one, list(way))) == []
         # A route of one customer is the same in both directions: ways are drawn as often as
         # routes, directions and starts produce them.
-        drawn = Counter(driven(tuple(actions[b].tolist())) if env.visits.num_depots else expected)
+        drawn = Counter(
+            driven(one, tuple(actions[b].tolist())) if env.visits.num_depots else expected
+        )
         weights = torch.tensor([float(drawn[way]) for way in found])
         frequencies = list(found.values())
         assert chisquare(frequencies, (count * weights / weights.sum()).numpy()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", ["vrptw", "ovrp", "vrpb", "pdp"])
+def test_routes_keep_their_direction_where_rules_see_it(name: str) -> None:
+    """With windows, open ends, pickups or pairs only the order of the routes is free."""
+    env = problem(name)
+    instance, actions = solved(name, 6, 3, 1)
+    many = env.shuffled(instance, actions.unsqueeze(1).expand(-1, 50, -1), seeded(1))
+    for b in range(3):
+        one, given = instance[b : b + 1], actions[b].tolist()
+        routes = {route.visits for route in env.visits.routes(one, given)}
+        for way in many[b].tolist():
+            assert {route.visits for route in env.visits.routes(one, way)} == routes
+            assert env.check(one, env.visits.routes(one, way)) == []
+    cost = env.cost(instance, actions.unsqueeze(1))
+    torch.testing.assert_close(env.cost(instance, many), cost.expand(-1, 50))
 
 
 @pytest.mark.parametrize("name", ["sdvrp", "op", "pctsp"])
@@ -145,8 +172,8 @@ def test_solutions_without_freedom_stay_as_they_are(name: str) -> None:
     env = problem(name)
     instance, actions = solved(name, 6, 3, 1)
     rows = actions.unsqueeze(1).expand(-1, 4, -1)
-    assert torch.equal(env.visits.shuffled(instance, rows, torch.Generator()), rows)
-    right = env.visits.answers(instance, rows)
+    assert torch.equal(env.shuffled(instance, rows, torch.Generator()), rows)
+    right = env.answers(instance, rows)
     assert torch.equal(right, torch.nn.functional.one_hot(rows, 6).bool())
 
 
@@ -155,8 +182,8 @@ def test_a_tour_of_one_node_has_answers() -> None:
     env = problem("tsp")
     instance = make_instance(locs=torch.rand(2, 1, 2))
     actions = torch.zeros(2, 1, 1, dtype=torch.long)
-    assert env.visits.answers(instance, actions).all()
-    assert torch.equal(env.visits.shuffled(instance, actions, torch.Generator()), actions)
+    assert env.answers(instance, actions).all()
+    assert torch.equal(env.shuffled(instance, actions, torch.Generator()), actions)
 
 
 def test_random_views_keep_distances_and_cover_the_square() -> None:
