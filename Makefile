@@ -1,4 +1,4 @@
-# make solve: solves the examples with the shipped policy and OR-Tools, prints the table, writes out/.
+# make solve: solves the examples with the hybrid, the shipped policies and OR-Tools, prints the table, writes out/.
 # make test:  lint, types and the fast tests.
 # Both make the virtual environment that they run in, once: VENV=DIR names another one.
 
@@ -20,7 +20,7 @@ $(READY): pyproject.toml
 	touch $@
 
 solve: $(READY)
-	$(RUN)/nco compare data/examples --solvers policy ortools --time-limit $(TIME) \
+	$(RUN)/nco compare data/examples --solvers hybrid policy ortools --time-limit $(TIME) \
 		--out $(OUT) --plot $(OUT)/compare.png
 
 lint: $(READY)

@@ -119,13 +119,14 @@ def test_the_table_is_what_the_solvers_answer() -> None:
     """The support table says of every problem that it names what solving a small instance shows."""
     from nco.support import policies_of, solvers_of
 
-    rows = [line for line in README.splitlines() if line.startswith("| `")]
+    table = README.split("| problem | shipped policy |")[1].split("\n\n")[0]
+    rows = table.splitlines()[2:]
     cells = [[c.strip() for c in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
-    named = {name for first, *_ in cells for name in re.findall(r"`([a-z]+)`", first)}
+    named = {name for first, *_ in cells for name in re.findall(r"`([\w-]+)`", first)}
     assert named
     for first, policy, *solvers in cells:
         # A row without a plain name is about all the problems that have no row of their own.
-        for name in re.findall(r"`([a-z]+)`", first) or set(PROBLEMS) - named:
+        for name in re.findall(r"`([\w-]+)`", first) or set(PROBLEMS) - named:
             answers = solvers_of(name)
             for solver, cell in zip(("ortools", "pyvrp", "fast-tsp"), solvers, strict=True):
                 assert (cell == "yes") == (answers[solver] is None), (name, solver)
