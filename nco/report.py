@@ -33,7 +33,7 @@ def show_cost(cost: float | None) -> str:
 
 def show_gap(gap: float | None) -> str:
     """A gap in percent."""
-    return "—" if gap is None else f"{gap:.2f} %"
+    return "—" if gap is None else f"{round(gap, 2) + 0.0:.2f} %"  # no -0.00
 
 
 def show_seconds(seconds: float) -> str:

@@ -144,3 +144,13 @@ def test_batches_shrink_with_the_work_of_an_instance() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > 1000 > sizes[-1] > 1
     assert safe_batch_size(env, large, Augment(MultiStart())) == 1
+
+
+def test_a_vanishing_gap_has_no_sign() -> None:
+    """A gap below its last digit is 0.00 %, whichever side of the best-known cost it is on."""
+    assert [show_gap(gap) for gap in (-1e-13, 1e-13, -0.01, None)] == [
+        "0.00 %",
+        "0.00 %",
+        "-0.01 %",
+        "—",
+    ]
