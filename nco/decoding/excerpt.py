@@ -30,11 +30,14 @@ def excerpt(instance: TensorDict, rows: Tensor, nodes: Tensor) -> TensorDict:
         Instances ``[S]`` with L nodes and the same attributes, but for those that speak of the
         whole (see `DROPPED`).
     """
+    return selected(instance, rows, nodes).exclude(*DROPPED)
+
+
+def selected(instance: TensorDict, rows: Tensor, nodes: Tensor) -> TensorDict:
+    """As `excerpt`, with all attributes: those whose values are nodes still name the old ones."""
     fields: dict[str, Tensor] = {}
     at = rows.unsqueeze(-1)
     for name in map(str, instance.keys()):
-        if name in DROPPED:
-            continue
         value: Tensor = instance[name]
         shape = SCHEMA[name].shape
         if shape == ("N", "N"):

@@ -13,7 +13,8 @@ from dataclasses import replace
 import torch
 from tensordict import TensorDict
 
-from nco.data.instance import SCHEMA, num_depots
+from nco.data.instance import num_depots
+from nco.decoding.excerpt import selected
 from nco.envs import Route, RoutingEnv
 from nco.envs.base import Constraint, Objective, Visits
 from nco.envs.constraints import (
@@ -87,24 +88,18 @@ def restrict(
     away
         Vehicles of each depot node that drive routes of the rest.
     """
-    index = torch.tensor(nodes)
-    fields: dict[str, torch.Tensor] = {}
-    for name in map(str, instance.keys()):
-        value: torch.Tensor = instance[name]
-        shape = SCHEMA[name].shape
-        for axis, symbol in enumerate(shape if value.ndim == 1 + len(shape) else (), 1):
-            if symbol == "N":
-                value = value.index_select(axis, index.to(value.device))
-        fields[name] = value
-    if "delivery" in fields:
+    device = next(iter(instance.values())).device
+    row = torch.zeros(1, dtype=torch.long, device=device)
+    part = selected(instance, row, torch.tensor([list(nodes)], device=device))
+    if "delivery" in part.keys():
         place = {node: k for k, node in enumerate(nodes)}
-        targets = fields["delivery"][0].tolist()
-        fields["delivery"] = torch.tensor([[place.get(node, 0) for node in targets]])
-    if "vehicle_count" in fields:
-        count = fields["vehicle_count"]
+        targets = part["delivery"][0].tolist()
+        part["delivery"] = torch.tensor([[place.get(node, 0) for node in targets]])
+    if "vehicle_count" in part.keys():
+        count = part["vehicle_count"]
         gone = torch.tensor([(away or {}).get(v, 0) for v in range(count.shape[1])])
-        fields["vehicle_count"] = (count - gone).clamp_min(0)
-    return TensorDict(fields, batch_size=[1])
+        part["vehicle_count"] = (count - gone).clamp_min(0)
+    return part
 
 
 def into_part(routes: Sequence[Route], nodes: Sequence[int]) -> tuple[Route, ...]:
