@@ -16,6 +16,7 @@ from nco.envs.problems import PROBLEMS, Problem, problem, row_of
 from nco.envs.routes import Route, Violation
 from nco.envs.split_routes import SplitRoutes
 from nco.envs.visits import DepotRoutes, Tour
+from nco.envs.walk import Walk, walk
 
 __all__ = [
     "PROBLEMS",
@@ -35,6 +36,8 @@ __all__ = [
     "Tour",
     "Violation",
     "Visits",
+    "Walk",
     "problem",
     "row_of",
+    "walk",
 ]

@@ -1,7 +1,15 @@
 """The networks: encoders, decoders, one file per architecture."""
 
 from nco.policies.attention import AttentionPolicy
-from nco.policies.base import Policy, Trajectory
+from nco.policies.base import Driven, OutOfTime, Plan, Policy, Trajectory
 from nco.policies.pointer_network import PointerNetwork
 
-__all__ = ["AttentionPolicy", "PointerNetwork", "Policy", "Trajectory"]
+__all__ = [
+    "AttentionPolicy",
+    "Driven",
+    "OutOfTime",
+    "Plan",
+    "PointerNetwork",
+    "Policy",
+    "Trajectory",
+]

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from nco.envs import Context, Features, FeatureSpec, RoutingEnv
-from nco.policies.base import Policy, Trajectory
+from nco.policies import driven
+from nco.policies.base import Driven, Plan, Policy, Trajectory
 from nco.policies.decoder import PointerCache, PointerDecoder
 from nco.policies.encoder import AttentionEncoder, Encoder
 from nco.policies.evaluate import evaluate_in_parts
@@ -81,7 +83,16 @@ class AttentionPolicy(Policy):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         return self.decoder(embeddings, context), memory
 
-    def evaluate(self, embeddings: PointerCache, trajectory: Trajectory) -> Tensor:
+    def drive(
+        self, embeddings: PointerCache, plan: Plan, rng: torch.Generator | None
+    ) -> Driven | None:
+        if not driven.fits(self.decoder, embeddings, plan):
+            return None
+        return driven.drive(self.decoder, embeddings, plan, rng)
+
+    def evaluate(self, embeddings: PointerCache, trajectory: Trajectory | Driven) -> Tensor:
+        if isinstance(trajectory, Driven):
+            return driven.likelihood(self.decoder, embeddings, trajectory)
         if trajectory.actions.device.type != "cpu":
             return super().evaluate(embeddings, trajectory)
         return evaluate_in_parts(self.decoder, embeddings, trajectory)

@@ -7,7 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nco.envs import Context, Features
+from nco.envs import Context, Features, Walk
+
+
+class OutOfTime(Exception):
+    """A deadline passed before the rollouts were complete."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,59 @@ class Trajectory:
     context: Context
     actions: Tensor
     free: Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What to drive.
+
+    Parameters
+    ----------
+    walk
+        Where rollouts may go.
+    rollouts, steps
+        Rollouts R of each instance, and a bound T on their actions.
+    temperature
+        Divides the log-probabilities before a draw; 0 takes the most probable node.
+    first
+        Imposed first moves ``[B, R]``.
+    deadline
+        Value of `time.perf_counter` at which to give up.
+    gradients
+        Whether `Policy.evaluate` will ask for them.
+    """
+
+    walk: Walk
+    rollouts: int
+    steps: int
+    temperature: float = 0.0
+    first: Tensor | None = None
+    deadline: float | None = None
+    gradients: bool = False
+
+
+@dataclass(frozen=True)
+class Driven:
+    """
+    Complete rollouts, from which `Policy.evaluate` computes gradients.
+
+    Parameters
+    ----------
+    actions
+        ``[B, R, T]``.
+    likelihood
+        Log-likelihood of all moves that were chosen, ``[B, R]``, by the given temperature.
+    plan
+        What was asked for.
+    embeddings
+        With which the policy drove.
+    """
+
+    actions: Tensor
+    likelihood: Tensor
+    plan: Plan
+    embeddings: Any
 
 
 class Policy(nn.Module, ABC):
@@ -66,6 +123,19 @@ class Policy(nn.Module, ABC):
             the memory for the next step.
         """
 
+    def drive(self, embeddings: Any, plan: Plan, rng: torch.Generator | None) -> Driven | None:
+        """
+        Whole rollouts in one call, where there is a faster way than step by step; else None.
+
+        Without gradients. Draws follow the same numbers of ``rng`` as those of every step would.
+
+        Raises
+        ------
+        OutOfTime
+            The deadline of the plan passed.
+        """
+        return None
+
     def log_probs(self, embeddings: Any, trajectory: Trajectory) -> Tensor:
         """
         Log-probabilities ``[B, R, T, N]`` of every node at every step of given rollouts.
@@ -76,8 +146,13 @@ class Policy(nn.Module, ABC):
         shape = trajectory.actions.shape
         return self.step(embeddings, trajectory.context)[0].view(*shape, -1)
 
-    def evaluate(self, embeddings: Any, trajectory: Trajectory) -> Tensor:
-        """Log-likelihood ``[B, R]`` of the actions of given rollouts, in one parallel pass."""
+    def evaluate(self, embeddings: Any, trajectory: Trajectory | Driven) -> Tensor:
+        """
+        Log-likelihood ``[B, R]`` of the actions of given rollouts, in one parallel pass.
+
+        What is `Driven` goes only to the policy that drove it.
+        """
+        assert isinstance(trajectory, Trajectory)
         scores = self.log_probs(embeddings, trajectory)
         chosen = scores.gather(-1, trajectory.actions.unsqueeze(-1)).squeeze(-1)
         return torch.where(trajectory.free, chosen, 0).sum(-1)

@@ -1,8 +1,9 @@
 """
 Kernels for the CPU, compiled at the first use: the one place that knows whether there are any.
 
-PyTorch has no fast path for attention with small heads and few nodes on a CPU. `kernels.cpp` has
-one; the system's C++ compiler builds it once per machine into the user's cache. Without a compiler,
+PyTorch has no fast path for attention with small heads and few nodes on a CPU, and takes many calls
+for every step of a rollout. The folder `kernels` has both; the system's C++ compiler builds it once
+per machine into the user's cache. Without a compiler,
 or with ``NCO_KERNELS=0`` in the environment, everything is plain PyTorch and gives the same
 results. Other devices never come here.
 """
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
+FOLDER = Path(__file__).with_name("kernels")
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
 WIDEST = 128  # channels of a head that the kernels have room for
 
@@ -32,8 +33,8 @@ def library() -> ctypes.CDLL | None:
     compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None or os.environ.get("NCO_KERNELS") == "0":
         return None
-    text = SOURCE.read_bytes()
-    what = (text, *(f.encode() for f in FLAGS), platform.processor().encode(), _cpu().encode())
+    texts = [path.read_bytes() for path in sorted(FOLDER.glob("*.[ch]*"))]
+    what = (*texts, *(f.encode() for f in FLAGS), platform.processor().encode(), _cpu().encode())
     name = hashlib.sha256(b"\0".join(what)).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nco"
     target = folder / f"kernels-{name}.so"
@@ -57,16 +58,17 @@ def _cpu() -> str:
 
 def _compile(compiler: str, target: Path) -> None:
     """Builds under a temporary name: other processes may build at the same moment."""
+    sources = sorted(map(str, FOLDER.glob("*.cpp")))
     for parallel in (("-fopenmp",), ()):  # PyTorch's own pool of threads serves, where it is OpenMP
         handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".so")
         os.close(handle)
-        command = [compiler, *FLAGS, *parallel, str(SOURCE), "-o", temporary]
+        command = [compiler, *FLAGS, *parallel, *sources, "-o", temporary]
         done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode == 0:
             os.replace(temporary, target)
             return
         os.unlink(temporary)
-    raise OSError(f"{compiler}: cannot build {SOURCE}")
+    raise OSError(f"{compiler}: cannot build {FOLDER}")
 
 
 def fits(*tensors: Tensor) -> bool:
@@ -164,10 +166,10 @@ class _Pointer(torch.autograd.Function):
         x, mask = x.contiguous(), mask.contiguous()
         extra = None if extra is None else extra.contiguous()
         out = torch.empty_like(x)
-        kernels, rows = _kernels(), x.numel() // x.shape[-1]
-        kernels.pointer(
-            *map(_at, (x, extra, mask, out)), *map(_int, (rows, x.shape[-1])), _float(scale),
-            _float(clip), _threads(x.numel()),
+        rows = x.numel() // x.shape[-1]
+        kernels().pointer(
+            *map(at, (x, extra, mask, out)), *map(_int, (rows, x.shape[-1])), _float(scale),
+            _float(clip), threads(x.numel()),
         )  # fmt: skip
         ctx.save_for_backward(x, out)
         ctx.clip, ctx.scale, ctx.extra = clip, scale, extra is not None
@@ -180,10 +182,10 @@ class _Pointer(torch.autograd.Function):
         of_x = torch.empty_like(x)
         of_extra = torch.empty_like(x) if ctx.extra else None
         rows = x.numel() // x.shape[-1]
-        _kernels().pointer_backward(
-            *map(_at, (x, out, of_out.contiguous(), of_x, of_extra)),
+        kernels().pointer_backward(
+            *map(at, (x, out, of_out.contiguous(), of_x, of_extra)),
             *map(_int, (rows, x.shape[-1])), _float(ctx.scale), _float(ctx.clip),
-            _threads(x.numel()),
+            threads(x.numel()),
         )  # fmt: skip
         return of_x, of_extra, None, None, None
 
@@ -193,9 +195,9 @@ class _InstanceNorm(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:  # type: ignore[no-untyped-def]
         x = x.contiguous()
         out, moments = torch.empty_like(x), x.new_empty(len(x), 2, x.shape[2])
-        _kernels().instance_norm(
-            *map(_at, (x, weight, bias, out, moments)), *map(_int, x.shape), _float(epsilon),
-            _threads(x.numel()),
+        kernels().instance_norm(
+            *map(at, (x, weight, bias, out, moments)), *map(_int, x.shape), _float(epsilon),
+            threads(x.numel()),
         )  # fmt: skip
         ctx.save_for_backward(x, weight, moments)
         return out
@@ -205,9 +207,9 @@ class _InstanceNorm(torch.autograd.Function):
     def backward(ctx, of_out: Tensor):  # type: ignore[no-untyped-def]
         x, weight, moments = ctx.saved_tensors
         of_x, of_affine = torch.empty_like(x), torch.empty_like(moments)
-        _kernels().instance_norm_backward(
-            *map(_at, (x, weight, moments, of_out.contiguous(), of_x, of_affine)),
-            *map(_int, x.shape), _threads(x.numel()),
+        kernels().instance_norm_backward(
+            *map(at, (x, weight, moments, of_out.contiguous(), of_x, of_affine)),
+            *map(_int, x.shape), threads(x.numel()),
         )  # fmt: skip
         return of_x, *of_affine.sum(0), None
 
@@ -216,11 +218,11 @@ def _forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tens
     """``[B, Q, H, d]`` and ``[B, N, H, d]`` to the mixture and the norms ``[B, Q, H, 2]``."""
     batch, queries, heads, d = q.shape
     out, norms = q.new_empty(q.shape), q.new_empty(batch, queries, heads, 2)
-    parts = [part for t in (q, k, v) for part in (_at(t), *_strides(t))]
-    masked = (_at(mask), *(_strides(mask) if mask is not None else (_int(0), _int(0))))
+    parts = [part for t in (q, k, v) for part in (at(t), *_strides(t))]
+    masked = (at(mask), *(_strides(mask) if mask is not None else (_int(0), _int(0))))
     sizes = map(_int, (batch, queries, k.shape[1], heads, d))
-    threads = _threads(batch * queries * k.shape[1] * heads)
-    _kernels().attention(*parts, *masked, _at(out), _at(norms), *sizes, threads)
+    workers = threads(batch * queries * k.shape[1] * heads)
+    kernels().attention(*parts, *masked, at(out), at(norms), *sizes, workers)
     return out, norms
 
 
@@ -231,13 +233,13 @@ def _backward(
     """Fills the gradients, in the layout of `_forward`; those of keys and values start at zero."""
     batch, queries, heads, d = q.shape
     of_out = of_out.contiguous()
-    parts = [part for t in (q, k, v) for part in (_at(t), *_strides(t))]
-    masked = (_at(mask), *(_strides(mask) if mask is not None else (_int(0), _int(0))))
-    grads = [part for t in (of_q, of_k, of_v) for part in (_at(t), *_strides(t))]
+    parts = [part for t in (q, k, v) for part in (at(t), *_strides(t))]
+    masked = (at(mask), *(_strides(mask) if mask is not None else (_int(0), _int(0))))
+    grads = [part for t in (of_q, of_k, of_v) for part in (at(t), *_strides(t))]
     sizes = map(_int, (batch, queries, k.shape[1], heads, d))
-    threads = _threads(batch * queries * k.shape[1] * heads)
-    saved = map(_at, (out, norms, of_out))
-    _kernels().attention_backward(*parts, *masked, *saved, *grads, *sizes, threads)
+    workers = threads(batch * queries * k.shape[1] * heads)
+    saved = map(at, (out, norms, of_out))
+    kernels().attention_backward(*parts, *masked, *saved, *grads, *sizes, workers)
 
 
 def _side_by_side(t: Tensor) -> Tensor:
@@ -245,13 +247,15 @@ def _side_by_side(t: Tensor) -> Tensor:
     return t if t.stride(3) == 1 and t.stride(2) == t.shape[3] else t.contiguous()
 
 
-def _kernels() -> ctypes.CDLL:
+def kernels() -> ctypes.CDLL:
+    """The compiled kernels, for those who have asked whether there are any."""
     found = library()
     assert found is not None  # callers have asked
     return found
 
 
-def _at(t: Tensor | None) -> ctypes.c_void_p:
+def at(t: Tensor | None) -> ctypes.c_void_p:
+    """Where a tensor's numbers begin; null for None."""
     return ctypes.c_void_p(None if t is None else t.data_ptr())
 
 
@@ -267,6 +271,6 @@ def _float(value: float) -> ctypes.c_float:
     return ctypes.c_float(value)
 
 
-def _threads(work: int) -> ctypes.c_int64:
+def threads(work: int) -> ctypes.c_int64:
     """Threads for so many elements: waking them takes longer than some thousands of these."""
     return ctypes.c_int64(1 if work < 50_000 else torch.get_num_threads())

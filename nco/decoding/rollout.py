@@ -9,14 +9,10 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.decoding.strategies import Strategy
-from nco.envs import Context, RoutingEnv, State
-from nco.policies import Policy, Trajectory
+from nco.envs import Context, RoutingEnv, State, walk
+from nco.policies import Driven, OutOfTime, Plan, Policy, Trajectory
 
 CHECK_EVERY = 8  # steps between looks at whether all rollouts are done: each look waits for a GPU
-
-
-class OutOfTime(Exception):
-    """A deadline passed before the rollouts were complete."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +27,12 @@ class Rollouts:
     cost
         ``[B, R]``, by the instance's metric.
     trajectory
-        All that the policy saw, if it was asked for.
+        For `Policy.evaluate`, if it was asked for.
     """
 
     actions: Tensor
     cost: Tensor
-    trajectory: Trajectory | None = None
+    trajectory: Trajectory | Driven | None = None
 
     def best(self) -> tuple[Tensor, Tensor]:
         """Actions ``[B, T]`` and cost ``[B]`` of the cheapest rollout of each instance."""
@@ -87,6 +83,12 @@ def rollout(
     """
     if embeddings is None:
         embeddings = policy.encode(env.features(instance))
+    temperature, simple = strategy.plain_temperature, walk(env, instance)
+    if temperature is not None and simple is not None:
+        plan = Plan(simple, rollouts, env.max_steps(instance), temperature, first, deadline, record)
+        if (driven := policy.drive(embeddings, plan, rng)) is not None:
+            cost = env.cost(instance, driven.actions)
+            return Rollouts(driven.actions, cost, driven if record else None)
     state = env.reset(instance, rollouts)
     memory: tuple[Tensor, ...] = ()
     actions: list[Tensor] = []
@@ -105,9 +107,9 @@ def rollout(
         state = env.step(state, action)
         if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
             break
-    driven = torch.stack(actions, dim=-1)
-    trajectory = _trajectory(driven, seen) if record else None
-    return Rollouts(driven, env.cost(instance, driven), trajectory)
+    taken = torch.stack(actions, dim=-1)
+    trajectory = _trajectory(taken, seen) if record else None
+    return Rollouts(taken, env.cost(instance, taken), trajectory)
 
 
 def finished(env: RoutingEnv, state: State, deadline: float | None) -> bool:

@@ -12,6 +12,11 @@ from nco.data.errors import InputError
 class Strategy(ABC):
     """Picks one node for each rollout."""
 
+    @property
+    def plain_temperature(self) -> float | None:
+        """Of a draw from all nodes; 0 takes the most probable one; None: it is something else."""
+        return None
+
     @abstractmethod
     def __call__(self, log_probs: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """
@@ -27,6 +32,10 @@ class Strategy(ABC):
 @dataclass(frozen=True)
 class Greedy(Strategy):
     """The most probable node."""
+
+    @property
+    def plain_temperature(self) -> float | None:
+        return 0.0
 
     def __call__(self, log_probs: Tensor, rng: torch.Generator | None = None) -> Tensor:
         return log_probs.max(-1).indices  # several times faster than argmax on a CPU
@@ -59,6 +68,10 @@ class Sampling(Strategy):
             raise InputError(f"top_k: {self.top_k}, expected 0 or more")
         if not 0 < self.top_p <= 1:
             raise InputError(f"top_p: {self.top_p}, expected a value in (0, 1]")
+
+    @property
+    def plain_temperature(self) -> float | None:
+        return self.temperature if self.top_k == 0 and self.top_p == 1 else None
 
     def __call__(self, log_probs: Tensor, rng: torch.Generator | None = None) -> Tensor:
         # Softmax, though they are normalised: the exponential of minus infinity is slow on CPUs.

@@ -1,117 +1,8 @@
-// Attention with small heads, and the pointer's log-probabilities, for the CPU.
+// Attention with small heads, the pointer's log-probabilities, and a normalisation, for the CPU.
 //
-// Compiled by `native.py` at the first use; plain PyTorch is the reference (layers.py, decoder.py).
-// Vectors of 16 floats are GCC's and clang's, so that any machine's registers serve. Heads are
-// multiples of 16 channels. Rows of queries go in blocks of 8, which share every load of a key.
+// Plain PyTorch is the reference (layers.py, decoder.py).
 
-#include <cstdint>
-#include <cstring>
-#include <vector>
-
-typedef float V __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t VI __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int64_t I;
-
-// Loops over the rows of a block have to vanish, or their sums live in memory.
-#define UNROLL _Pragma("GCC unroll 8")
-
-static const float FORBIDDEN = -1e30f;
-
-static inline V load(const float* p) { return *reinterpret_cast<const V*>(p); }
-static inline void store(float* p, V x) { *reinterpret_cast<V*>(p) = x; }
-static inline V all(float x) { return V{} + x; }
-
-// Halves of a vector one on the other, until one number is left.
-typedef float V8 __attribute__((vector_size(32), aligned(4)));
-typedef float V4 __attribute__((vector_size(16), aligned(4)));
-
-static inline float sum(V x) {
-    V8 a[2];
-    memcpy(a, &x, sizeof(V));
-    V8 c = a[0] + a[1];
-    V4 d[2];
-    memcpy(d, &c, sizeof(V8));
-    V4 e = d[0] + d[1];
-    return (e[0] + e[2]) + (e[1] + e[3]);
-}
-
-static inline float larger(float a, float b) { return a > b ? a : b; }
-
-static inline float largest(V x) {
-    V8 a[2];
-    memcpy(a, &x, sizeof(V));
-    V8 c = a[0] > a[1] ? a[0] : a[1];
-    V4 d[2];
-    memcpy(d, &c, sizeof(V8));
-    V4 e = d[0] > d[1] ? d[0] : d[1];
-    return larger(larger(e[0], e[2]), larger(e[1], e[3]));
-}
-
-// exp for x <= 88 with a relative error of 2e-7 (Cephes); not below exp(-87).
-static inline V decay(V x) {
-    V low = x > -87.f ? x : all(-87.f);
-    const V magic = all(12582912.f);
-    V n = (low * 1.44269504088896341f + magic) - magic;
-    V r = low - n * 0.693359375f + n * 2.12194440e-4f;
-    V p = all(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.f;
-    VI bits = (__builtin_convertvector(n, VI) + 127) << 23;
-    V power;
-    memcpy(&power, &bits, sizeof(V));
-    return p * power;
-}
-
-// The same for any x: 0 below -87, bounded above 88.
-static inline V exponential(V x) {
-    V e = decay(x < 88.f ? x : all(88.f));
-    return x > -87.f ? e : V{};
-}
-
-// Rows [n] of d channels to channels [k] of padded rows.
-static void transpose(const float* rows, I stride, I n, I d, I padded, float* out) {
-    for (I k = 0; k < d; k++) {
-        float* to = out + k * padded;
-        for (I i = 0; i < n; i++) to[i] = rows[i * stride + k];
-        for (I i = n; i < padded; i++) to[i] = 0;
-    }
-}
-
-// out[r][n] = start[r][n] + sum over k of a[r][k] b[k][n], for R rows and `padded` columns.
-template <int R, int D>
-static void product(const float* a, I a_stride, const float* b, I width, I padded, const float* start,
-                    I start_stride, float* out) {
-    const int C = R == 1 ? 4 : 2;
-    const I d = D ? D : width;
-    I n = 0;
-    for (; n + 16 * C <= padded; n += 16 * C) {
-        V s[R][C];
-        UNROLL for (int r = 0; r < R; r++)
-            UNROLL for (int c = 0; c < C; c++)
-                s[r][c] = start ? load(start + r * start_stride + n + 16 * c) : V{};
-        for (I k = 0; k < d; k++) {
-            V key[C];
-            UNROLL for (int c = 0; c < C; c++) key[c] = load(b + k * padded + n + 16 * c);
-            UNROLL for (int r = 0; r < R; r++)
-                UNROLL for (int c = 0; c < C; c++) s[r][c] += a[r * a_stride + k] * key[c];
-        }
-        UNROLL for (int r = 0; r < R; r++)
-            UNROLL for (int c = 0; c < C; c++) store(out + r * padded + n + 16 * c, s[r][c]);
-    }
-    for (; n < padded; n += 16) {
-        V s[R];
-        UNROLL for (int r = 0; r < R; r++) s[r] = start ? load(start + r * start_stride + n) : V{};
-        for (I k = 0; k < d; k++) {
-            V key = load(b + k * padded + n);
-            UNROLL for (int r = 0; r < R; r++) s[r] += a[r * a_stride + k] * key;
-        }
-        UNROLL for (int r = 0; r < R; r++) store(out + r * padded + n, s[r]);
-    }
-}
+#include "vectors.h"
 
 // What all blocks of one instance share.
 struct Instance {
@@ -160,21 +51,6 @@ static void scores_of_one(const Instance& x, I row, I h, const float* penalty, f
     for (I n = x.nodes; n < x.padded; n++) out[n] = FORBIDDEN;
 }
 
-// to[r][k] = sum over n of weights[r][n] rows[n][k]
-template <int R>
-static void mix(const float* weights, I padded, const float* rows, I stride, I n, I d, float* to,
-                I to_stride, const float* factor) {
-    for (I k = 0; k < d; k += 16) {
-        V s[R];
-        UNROLL for (int r = 0; r < R; r++) s[r] = V{};
-        for (I i = 0; i < n; i++) {
-            V value = load(rows + i * stride + k);
-            UNROLL for (int r = 0; r < R; r++) s[r] += weights[r * padded + i] * value;
-        }
-        UNROLL for (int r = 0; r < R; r++) store(to + r * to_stride + k, s[r] * factor[r]);
-    }
-}
-
 template <int R, int D>
 static void forward_rows(const Instance& x, I row, const float* keys, float* penalty, float* w,
                          float* out, float* norms) {
@@ -188,12 +64,7 @@ static void forward_rows(const Instance& x, I row, const float* keys, float* pen
         float inverse[R];
         UNROLL for (int r = 0; r < R; r++) {
             float* s = w + r * x.padded;
-            V most = load(s);
-            for (I n = 16; n < x.padded; n += 16) {
-                V other = load(s + n);
-                most = other > most ? other : most;
-            }
-            const float top = largest(most);
+            const float top = highest(s, x.padded);
             V total = V{};
             for (I n = 0; n < x.padded; n += 16) {
                 V e = decay(load(s + n) - top);
@@ -242,24 +113,9 @@ static void backward_rows(const Instance& x, const Gradient& g, I row, const flo
         }
         mix<R>(ds, x.padded, x.k + h * x.d, x.k_row, x.nodes, x.d,
                g.of_q + row * g.q_row + h * x.d, g.q_row, factor);
-        for (I k = 0; k < x.d; k += 16) {
-            V q[R], o[R];
-            UNROLL for (int r = 0; r < R; r++) {
-                q[r] = load(x.q + (row + r) * x.q_row + h * x.d + k);
-                o[r] = load(of_out + r * width + k);
-            }
-            for (I n = 0; n < x.nodes; n++) {
-                float* of_k = g.of_k + n * g.k_row + h * x.d + k;
-                float* of_v = g.of_v + n * g.v_row + h * x.d + k;
-                V a = load(of_k), b = load(of_v);
-                UNROLL for (int r = 0; r < R; r++) {
-                    a += ds[r * x.padded + n] * q[r];
-                    b += w[r * x.padded + n] * o[r];
-                }
-                store(of_k, a);
-                store(of_v, b);
-            }
-        }
+        spread<R>(ds, x.padded, x.q + row * x.q_row + h * x.d, x.q_row, x.nodes, x.d,
+                  g.of_k + h * x.d, g.k_row);
+        spread<R>(w, x.padded, of_out, width, x.nodes, x.d, g.of_v + h * x.d, g.v_row);
     }
 }
 
@@ -281,7 +137,7 @@ void attention(const float* q, I q_batch, I q_row, const float* k, I k_batch, I 
                        mask ? mask + b * mask_batch : nullptr, q_row, k_row, v_row, mask_row,
                        queries, nodes, padded, heads, d, scale};
             const bool turned = queries >= 4;
-            if (turned) transpose(x.k, k_row, nodes, width, padded, keys.data());
+            if (turned) turn(x.k, k_row, nodes, width, padded, 1, keys.data());
             float* to = out + b * queries * width;
             float* sums = norms + 2 * b * queries * heads;
             const auto forward8 = d == 16 ? forward_rows<8, 16> : forward_rows<8, 0>;
@@ -319,8 +175,8 @@ void attention_backward(const float* q, I q_batch, I q_row, const float* k, I k_
             Gradient g{out + b * queries * width, norms + 2 * b * queries * heads,
                        of_out + b * queries * width, of_q + b * of_q_batch, of_k + b * of_k_batch,
                        of_v + b * of_v_batch, of_q_row, of_k_row, of_v_row};
-            transpose(x.k, k_row, nodes, width, padded, keys.data());
-            transpose(x.v, v_row, nodes, width, padded, values.data());
+            turn(x.k, k_row, nodes, width, padded, 1, keys.data());
+            turn(x.v, v_row, nodes, width, padded, 1, values.data());
             const auto backward8 = d == 16 ? backward_rows<8, 16> : backward_rows<8, 0>;
             const auto backward2 = d == 16 ? backward_rows<2, 16> : backward_rows<2, 0>;
             const auto backward1 = d == 16 ? backward_rows<1, 16> : backward_rows<1, 0>;

@@ -1,0 +1,55 @@
+"""Rules that are simple enough for a compiled loop to obey by itself."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.envs.constraints.capacity import Capacity
+from nco.envs.hopeless import open_ways
+from nco.envs.visits import DepotRoutes, Tour
+
+if TYPE_CHECKING:
+    from nco.envs.env import RoutingEnv
+
+EXACT = 2**24  # up to which single precision holds every whole number
+
+
+@dataclass(frozen=True)
+class Walk:
+    """
+    All that decides where rollouts may go: once to every node, home at any time, bounded loads.
+
+    Parameters
+    ----------
+    demand
+        ``[B, N]`` in single precision, but whole numbers; None for tours without depot.
+    capacity
+        ``[B]``; None for tours without depot.
+    """
+
+    demand: Tensor | None = None
+    capacity: Tensor | None = None
+
+
+def walk(env: "RoutingEnv", instance: TensorDict) -> Walk | None:
+    """
+    What a compiled loop needs, or None where the rules are others than it knows.
+
+    It knows the TSP and the CVRP, on the CPU.
+    """
+    rules = [type(rule) for rule in env.constraints]
+    if next(iter(instance.values())).device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    if type(env.visits) is Tour and not rules:
+        return Walk()
+    if type(env.visits) is not DepotRoutes or rules != [Capacity]:
+        return None
+    demand, capacity = instance["demand"], instance["capacity"]
+    if capacity.ndim != 1 or open_ways(instance) is not None:
+        return None
+    if max(int(demand.max()), int(capacity.max())) > EXACT:
+        return None
+    return Walk(demand.float().contiguous(), capacity.contiguous())
