@@ -121,7 +121,7 @@ def test_a_customer_that_nobody_can_serve_ends_the_drive() -> None:
 
 @pytest.mark.parametrize(
     ("name", "known"), [("tsp", True), ("cvrp", True), ("sdvrp", False), ("ovrp", False),
-                        ("vrptw", False), ("op", False), ("mdvrp", False)],
+                        ("vrptw", False), ("op", False)],
 )  # fmt: skip
 def test_which_problems_a_loop_knows(name: str, known: bool) -> None:
     """Only compositions of rules that the loop obeys are handed to it."""
