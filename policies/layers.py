@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nco.policies import native
+from nco.policies import fused, native
 
 Normalization = Literal["batch", "instance", "layer", "rms", "none"]
 Activation = Literal["relu", "swiglu"]
@@ -40,7 +40,7 @@ class Norm(nn.Module):
             return self.batch(x.flatten(0, 1)).view_as(x)
         if self.kind == "instance" and self.bias is not None:
             if x.shape[-1] % 16 == 0 and native.fits(x, self.weight):
-                return native.instance_norm(x, self.weight, self.bias, 1e-5)
+                return fused.instance_norm(x, self.weight, self.bias)
             # Channels stay last: InstanceNorm1d would ask for two transposes of x.
             variance, mean = torch.var_mean(x.float(), dim=1, keepdim=True, correction=0)
             scale = (variance + 1e-5).rsqrt() * self.weight
@@ -121,9 +121,7 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
         if native.fits_self_attention(qkv):  # spares the gradient three copies
-            with torch.autocast("cpu", enabled=False):
-                mixed = native.self_attention(qkv.float())
-            return self.out(mixed)
+            return self.out(native.self_attention(qkv))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         return self.out(attend(q, k, v).transpose(1, 2).flatten(-2))
 
@@ -188,12 +186,16 @@ class EncoderLayer(nn.Module):
         self.gates = nn.Parameter(torch.zeros(2)) if norm == "none" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        a, f = (1.0, 1.0) if self.gates is None else self.gates
+        if fused.fits(self, x):
+            return fused.encoder_layer(self, x)
         if self.pre_norm:
-            x = x + a * self.attention(self.norm_attention(x))
-            return x + f * self.feed_forward(self.norm_feed_forward(x))
-        x = self.norm_attention(x + a * self.attention(x))
-        return self.norm_feed_forward(x + f * self.feed_forward(x))
+            x = x + self._weighted(0, self.attention(self.norm_attention(x)))
+            return x + self._weighted(1, self.feed_forward(self.norm_feed_forward(x)))
+        x = self.norm_attention(x + self._weighted(0, self.attention(x)))
+        return self.norm_feed_forward(x + self._weighted(1, self.feed_forward(x)))
+
+    def _weighted(self, sublayer: int, x: Tensor) -> Tensor:
+        return x if self.gates is None else self.gates[sublayer] * x
 
 
 def rows(tables: Tensor, nodes: Tensor) -> Tensor:

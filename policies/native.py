@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,8 +92,9 @@ def fits_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool
 
 
 def fits_self_attention(qkv: Tensor) -> bool:
-    """Whether `self_attention` takes ``[B, N, 3, H, d]``, in single precision."""
-    return qkv.shape[-1] % 16 == 0 and qkv.shape[-1] <= WIDEST and on_cpu(qkv)
+    """Whether `self_attention` takes ``[B, N, 3, H, d]``."""
+    fitting = qkv.shape[-1] % 16 == 0 and qkv.shape[-1] <= WIDEST and on_cpu(qkv)
+    return fitting and qkv.dtype in (torch.float32, torch.bfloat16)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -102,7 +104,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
 
 
 def self_attention(qkv: Tensor) -> Tensor:
-    """Attention of nodes to each other, ``[B, N, 3, H, d]`` to ``[B, N, H * d]``."""
+    """Attention of nodes to each other, ``[B, N, 3, H, d]`` to ``[B, N, H * d]`` of its kind."""
     found: Tensor = _SelfAttention.apply(qkv)
     return found
 
@@ -110,12 +112,6 @@ def self_attention(qkv: Tensor) -> Tensor:
 def pointer(x: Tensor, extra: Tensor | None, mask: Tensor, clip: float, scale: float) -> Tensor:
     """Log-softmax of ``clip * tanh(scale * x) + extra`` over what the mask allows, all [.., N]."""
     found: Tensor = _Pointer.apply(x, extra, mask, clip, scale)
-    return found
-
-
-def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
-    """Each channel of ``[B, N, D]`` normalised over the nodes; D is a multiple of 16."""
-    found: Tensor = _InstanceNorm.apply(x, weight, bias, epsilon)
     return found
 
 
@@ -143,19 +139,14 @@ class _SelfAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, qkv: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         qkv = qkv.contiguous()
-        q, k, v = qkv.unbind(2)
-        out, norms = _forward(q, k, v, None)
+        out, norms = self_attention_forward(qkv)
         ctx.save_for_backward(qkv, out, norms)
-        return out.flatten(2)
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, of_out: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        qkv, out, norms = ctx.saved_tensors
-        grad = torch.zeros_like(qkv)
-        (q, k, v), (of_q, of_k, of_v) = qkv.unbind(2), grad.unbind(2)
-        _backward(q, k, v, None, out, norms, of_out.view_as(out), of_q, of_k, of_v)
-        return grad
+        return self_attention_backward(*ctx.saved_tensors, of_out.contiguous())
 
 
 class _Pointer(torch.autograd.Function):
@@ -190,28 +181,26 @@ class _Pointer(torch.autograd.Function):
         return of_x, of_extra, None, None, None
 
 
-class _InstanceNorm(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:  # type: ignore[no-untyped-def]
-        x = x.contiguous()
-        out, moments = torch.empty_like(x), x.new_empty(len(x), 2, x.shape[2])
-        kernels().instance_norm(
-            *map(at, (x, weight, bias, out, moments)), *map(_int, x.shape), _float(epsilon),
-            threads(x.numel()),
-        )  # fmt: skip
-        ctx.save_for_backward(x, weight, moments)
-        return out
+def self_attention_forward(qkv: Tensor) -> tuple[Tensor, Tensor]:
+    """The mixture ``[B, N, H * d]``, and what `self_attention_backward` needs."""
+    batch, nodes, _, heads, d = qkv.shape
+    out, norms = qkv.new_empty(batch, nodes, heads * d), _norms(qkv)
+    call("self_attention", qkv.dtype, qkv, out, norms, batch, nodes, heads, d)
+    return out, norms
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, of_out: Tensor):  # type: ignore[no-untyped-def]
-        x, weight, moments = ctx.saved_tensors
-        of_x, of_affine = torch.empty_like(x), torch.empty_like(moments)
-        kernels().instance_norm_backward(
-            *map(at, (x, weight, moments, of_out.contiguous(), of_x, of_affine)),
-            *map(_int, x.shape), threads(x.numel()),
-        )  # fmt: skip
-        return of_x, *of_affine.sum(0), None
+
+def self_attention_backward(qkv: Tensor, out: Tensor, norms: Tensor, of_out: Tensor) -> Tensor:
+    """Gradient of ``qkv``, given that of the mixture."""
+    batch, nodes, _, heads, d = qkv.shape
+    of_qkv = torch.empty_like(qkv)
+    tensors = (qkv, out, norms, of_out, of_qkv)
+    call("self_attention_backward", qkv.dtype, *tensors, batch, nodes, heads, d)
+    return of_qkv
+
+
+def _norms(qkv: Tensor) -> Tensor:
+    batch, nodes, _, heads, _ = qkv.shape
+    return qkv.new_empty(batch, nodes, heads, 2, dtype=torch.float32)
 
 
 def _forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -240,6 +229,19 @@ def _backward(
     workers = threads(batch * queries * k.shape[1] * heads)
     saved = map(at, (out, norms, of_out))
     kernels().attention_backward(*parts, *masked, *saved, *grads, *sizes, workers)
+
+
+def call(name: str, kind: torch.dtype, *arguments: Tensor | float | None) -> None:
+    """The kernel for numbers of this kind: places of tensors, whole numbers, real ones; threads."""
+    work = max(t.numel() for t in arguments if isinstance(t, Tensor))
+    run = getattr(kernels(), f"{name}_{'half' if kind == torch.bfloat16 else 'single'}")
+    run(*map(_argument, arguments), threads(work))
+
+
+def _argument(value: Tensor | float | None) -> Any:
+    if value is None or isinstance(value, Tensor):
+        return at(value)
+    return _int(value) if isinstance(value, int) else _float(value)
 
 
 def _side_by_side(t: Tensor) -> Tensor:
