@@ -1,16 +1,17 @@
 """
-How a multi-task run improves on each of the 16 single-depot variants [O]VRP[B][L][TW], n = 50.
+One policy on the published variant sets, and on all 16 variants [O]VRP[B][L][TW], n = 50.
 
-Takes the checkpoints of a run, decodes 100 instances of every variant from 50 starts, and sets the
-costs beside references: the best of the published costs of HGS, OR-Tools and LKH where DATA has the
-variant (CVRP, OVRP, VRPL, VRPTW, OVRPTW), else PyVRP's on instances that are drawn once.
+Decodes the first 100 instances of each set from 50 starts under eight views, and sets the costs
+beside the best published ones of HGS, OR-Tools and LKH where DATA has the set, else beside PyVRP's
+on instances that are drawn once. The published sets VRPB and VRPBLTW obey the one-commodity rule
+(`1pdvrp`, `1pdvrpltw`; LKH's costs obey another one and are left out).
 
-    python benchmarks/multitask.py runs/vrp48/version_0/checkpoints --data DATA/vrp_variants_50
+    python benchmarks/multitask.py vrp --data DATA/vrp_variants_50
+    python benchmarks/multitask.py runs/vrp/version_0/checkpoints/last.ckpt --sets vrptw --views 1
 """
 
 import argparse
 import csv
-import re
 from itertools import product
 from pathlib import Path
 
@@ -18,9 +19,10 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.atomic import atomic
 from nco.data.dataset import load_instances
 from nco.data.seeding import seeded
-from nco.decoding import MultiStart
+from nco.decoding import Augment, MultiStart
 from nco.envs import PROBLEMS, problem
 from nco.envs.variants import canonical
 from nco.evaluation import evaluate_policy
@@ -28,92 +30,98 @@ from nco.references import read_references
 from nco.released import load_policy
 from nco.solvers.pyvrp import PyVRP
 
-COUNT, SIZE = 100, 50
-VARIANTS = [
+SIZE = 50
+# Folder of each published set, and whose costs obey its rules.
+SOLVERS = ("hgs_{}50", "or_tools", "lkh")
+PUBLISHED = {name: (name.upper(), SOLVERS) for name in ("cvrp", "ovrp", "vrpl", "vrptw", "ovrptw")}
+PUBLISHED |= {"1pdvrp": ("VRPB", ("or_tools",)), "1pdvrpltw": ("VRPBLTW", ("or_tools",))}
+OTHERS = [
     canonical("".join(parts))
     for parts in product(("", "o"), ("vrp",), ("", "b"), ("", "l"), ("", "tw"))
 ]
-PUBLISHED = {name: name.upper() for name in ("cvrp", "ovrp", "vrpl", "vrptw", "ovrptw")}
-FIELDS = ["variant", "step", "cost", "reference", "gap %", "infeasible", "reference of"]
+SETS = [*PUBLISHED, *(name for name in OTHERS if name not in PUBLISHED)]
+FIELDS = (
+    "set",
+    "policy",
+    "views",
+    "cost",
+    "reference",
+    "gap %",
+    "ms",
+    "infeasible",
+    "reference of",
+)
 
 
-def references(
-    name: str, data: Path | None, scratch: Path, seconds: float
-) -> tuple[TensorDict, Tensor, str]:
-    """Instances of a variant, a good cost of each, and whose it is."""
-    folder = data / PUBLISHED[name] if data is not None and name in PUBLISHED else None
-    if folder is not None and folder.exists():
-        (file,) = (
-            f for f in folder.glob("*.pkl") if not f.name.startswith(("hgs", "or_tools", "lkh"))
-        )
-        instances = load_instances(file, problem=name)[:COUNT]
-        found = [
-            read_references(f)[:COUNT]
-            for f in folder.glob("*.pkl")
-            if f.name.startswith((f"hgs_{name}", "or_tools", "lkh"))
-        ]
-        return instances, torch.stack(found).amin(0), "published"
-    instances = PROBLEMS[name].generator(SIZE)(COUNT, seeded(2024))
-    stored = scratch / f"{name}.csv"
+def published(name: str, data: Path, count: int) -> tuple[TensorDict, Tensor, str]:
+    """The first instances of a published set, and the best costs that are known."""
+    folder, solvers = data / PUBLISHED[name][0], PUBLISHED[name][1]
+    stem = f"{PUBLISHED[name][0].lower()}50_uniform.pkl"
+    starts = tuple(solver.format(name) for solver in solvers)
+    found = [read_references(f)[:count] for f in folder.glob("*.pkl") if f.name.startswith(starts)]
+    instances = load_instances(folder / stem, problem=name)[:count]
+    return instances, torch.stack(found).amin(0), "published"
+
+
+def drawn(name: str, count: int, scratch: Path, seconds: float) -> tuple[TensorDict, Tensor, str]:
+    """Random instances of a variant, always the same, and PyVRP's costs, which are kept."""
+    instances = PROBLEMS[name].generator(SIZE)(100, seeded(2024))[:count]
+    scratch.mkdir(parents=True, exist_ok=True)
+    stored, env = scratch / f"{name}.csv", problem(name)
     costs = [float(line) for line in stored.read_text().split()] if stored.exists() else []
-    env = problem(name)
-    for row in range(len(costs), COUNT):
+    for row in range(len(costs), count):
         solution = PyVRP().solve(env, instances[row : row + 1], seconds, seed=1)
         with stored.open("a") as file:
             file.write(f"{solution.cost}\n")
         costs.append(solution.cost)
-    return instances, torch.tensor(costs), f"PyVRP, {seconds:g} s"
+    return instances, torch.tensor(costs[:count]), f"PyVRP, {seconds:g} s"
 
 
-def step_of(path: Path) -> int:
-    """The training step in a checkpoint's name."""
-    found = re.search(r"step=(\d+)", path.name)
-    return int(found[1]) if found else -1
+def measure(name: str, options: argparse.Namespace) -> dict[str, str]:
+    """One row of the table."""
+    if name in PUBLISHED and options.data is not None:
+        instances, best, source = published(name, options.data, options.count)
+    else:
+        instances, best, source = drawn(name, options.count, options.scratch, options.seconds)
+    released = load_policy(options.policy)
+    env, there = released.adapt(problem(name), instances)
+    search = Augment(MultiStart(SIZE), options.views)
+    found = evaluate_policy(env, released.policy, there, search, seed=1)
+    return {
+        "set": name,
+        "policy": Path(options.policy).name,
+        "views": str(options.views),
+        "cost": f"{float(found.costs.mean()):.4f}",
+        "reference": f"{float(best.mean()):.4f}",
+        "gap %": f"{100 * float((found.costs / best - 1).mean()):.2f}",
+        "ms": f"{1000 * found.seconds / len(best):.0f}",
+        "infeasible": str(len(found.infeasible)),
+        "reference of": source,
+    }
 
 
-def main(
-    folder: Path, steps: list[int], data: Path | None, scratch: Path, seconds: float, out: Path
-) -> None:
-    """Measures what is missing; writes after every row."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    rows = list(csv.DictReader(out.open())) if out.exists() else []
-    known = {(row["variant"], int(row["step"])) for row in rows}
-    files = {step_of(path): path for path in folder.glob("*.ckpt")}
-    for name in VARIANTS:
-        todo = [step for step in steps if (name, step) not in known]
-        if not todo:
-            continue
-        instances, best, source = references(name, data, scratch, seconds)
-        for step in todo:
-            released = load_policy(files[step])
-            env, there = released.adapt(problem(name), instances)
-            found = evaluate_policy(env, released.policy, there, MultiStart(SIZE), seed=1)
-            gap = 100 * float((found.costs / best - 1).mean())
-            rows.append(
-                {
-                    "variant": name,
-                    "step": step,
-                    "cost": round(float(found.costs.mean()), 4),
-                    "reference": round(float(best.mean()), 4),
-                    "gap %": round(gap, 2),
-                    "infeasible": len(found.infeasible),
-                    "reference of": source,
-                }
-            )
-            print(rows[-1], flush=True)
-            with out.open("w", newline="") as file:
+def main() -> None:
+    """Measures set by set; writes after every row."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("policy", help="name, folder or checkpoint")
+    parser.add_argument("--data", type=Path, help="folder with the published variant sets")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--count", type=int, default=100, help="of each set, the first ones")
+    parser.add_argument("--views", type=int, default=8)
+    parser.add_argument("--scratch", type=Path, default=Path("runs/multitask_references"))
+    parser.add_argument("--seconds", type=float, default=0.3, help="of PyVRP for an instance")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    rows: list[dict[str, str]] = []
+    for name in options.sets:
+        rows.append(measure(name, options))
+        print(rows[-1], flush=True)
+        if options.out is not None:
+            with atomic(options.out) as part, part.open("w", newline="") as file:
                 writer = csv.DictWriter(file, FIELDS)
                 writer.writeheader()
                 writer.writerows(rows)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoints", type=Path)
-    parser.add_argument("--steps", type=int, nargs="+", required=True)
-    parser.add_argument("--data", type=Path, help="folder with the published variant sets")
-    parser.add_argument("--scratch", type=Path, default=Path("runs/multitask_references"))
-    parser.add_argument("--seconds", type=float, default=0.5, help="of PyVRP for an instance")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/multitask.csv"))
-    args = parser.parse_args()
-    main(args.checkpoints, args.steps, args.data, args.scratch, args.seconds, args.out)
+    main()

@@ -83,6 +83,9 @@ SCHEMA: dict[str, Field] = {
     "demand": Field(("N",), True, "amount to deliver from the depot; 0 at a depot", 0),
     "backhaul": Field(("N",), True, "amount to pick up for the depot; 0 at a depot", 0),
     "linehaul_first": Field((), True, "flag: on a route, no delivery after a pickup", 0),
+    "one_commodity": Field(
+        (), True, "flag: what was picked up may be delivered, and vehicles leave with any load", 0
+    ),
     "capacity": Field((), True, "load that a vehicle can carry", MANY, per_vehicle=True),
     "delivery": Field(
         ("N",), True, "node to which the shipment picked up here goes; 0 where there is none", 0

@@ -1,10 +1,17 @@
 """
 Solved instances to learn from: ragged arrays, instance after instance, in ``.npz`` files.
 
-Every file has ``xy [sum(nodes), 2]`` (integers; the grid is 0..1000 when there are demands, else
-0..65535) and ``nodes`` per instance (depot included). Routing labels add ``demand``,
-``capacity`` and ``tour`` with ``tour_len``: a giant tour with 0 between the routes and at both
-ends. Tour labels have ``tour``: a permutation per instance.
+Every file has ``nodes`` per instance (depots included), ``tour`` and, but for closed tours without
+depot, ``tour_len``. There are three kinds:
+
+- tours: ``xy [sum(nodes), 2]``, integers on the grid 0..65535, and a permutation per instance;
+- routes with demands only: ``xy``, integers on the grid 0..1000, ``demand`` and ``capacity``;
+- routes with any rules: coordinates ``locs [sum(nodes), 2]`` and further attributes of the schema
+  by their names: one row a node, one row a depot node, or one an instance. ``depots`` is the
+  number of depot nodes per instance (1 if absent).
+
+Routes are a giant tour with 0 between the routes and at both ends; with several depot nodes, it has
+the depot node of the next route there, and that of the last one at its end.
 """
 
 from collections.abc import Sequence
@@ -16,17 +23,25 @@ from torch import Tensor
 
 from nco.data.archive import read_archive
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
+from nco.data.instance import SCHEMA, make_instance
+
+GRIDS = {True: 1000, False: 65535}  # by whether there are demands
+PLACES = {"nodes", "depots", "tour", "tour_len"}
+DEPOT, NODE = "V", "N"  # dimensions of the schema that are ragged here
 
 
 class Labels:
     """
     Solved instances, looked up by size so that batches need no padding of nodes.
 
+    What only some files state has its neutral value in the instances of the others.
+
     Parameters
     ----------
     paths
         Files of one problem.
+    attributes
+        What every instance is to have, if only by a neutral value.
 
     Raises
     ------
@@ -34,111 +49,171 @@ class Labels:
         A file is missing, is no such archive, or lacks an array.
     """
 
-    def __init__(self, paths: Sequence[Path]):
-        parts = [_load(Path(path)) for path in paths]
-        if not parts:
+    def __init__(self, paths: Sequence[Path], attributes: Sequence[str] = ()):
+        loaded = [_load(Path(path)) for path in paths]
+        if not loaded:
             raise InputError("no label files, expected at least one")
-        self._routing = "demand" in parts[0]
-        for path, part in zip(paths, parts, strict=True):
-            if ("demand" in part) != self._routing:
+        self._routing = loaded[0][0]
+        for path, (routing, _) in zip(paths, loaded, strict=True):
+            if routing != self._routing:
                 raise InputError(f"{path}: labels of another problem than {paths[0]}")
-        arrays = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
-        self._xy = arrays["xy"].float() / (1000 if self._routing else 65535)
-        self._tour = arrays["tour"].long()
-        self._nodes = arrays["nodes"].long()
-        self._length = arrays["tour_len" if self._routing else "nodes"].long()
+        parts = [part for _, part in loaded]
+        stated = {name for part in parts for name in part} - PLACES
+        names = [name for name in SCHEMA if name in (stated | set(attributes)) - PLACES]
+        filled = [_complete(path, part, names) for path, part in zip(paths, parts, strict=True)]
+        self._fields = {name: torch.cat([part[name] for part in filled]) for name in names}
+        places = {name: torch.cat([part[name] for part in filled]) for name in PLACES}
+        self._tour, self._length = places["tour"], places["tour_len"]
+        self._nodes, self._depots = places["nodes"], places["depots"]
         self._node_start = self._nodes.cumsum(0) - self._nodes
+        self._depot_start = self._depots.cumsum(0) - self._depots
         self._tour_start = self._length.cumsum(0) - self._length
-        if self._routing:
-            self._demand = arrays["demand"].long()
-            self._capacity = arrays["capacity"].long()
+        pairs = torch.stack([self._nodes, self._depots], -1)
         self._by_size = {
-            int(n): (self._nodes == n).nonzero().squeeze(-1) for n in self._nodes.unique()
+            (int(n), int(v)): (pairs == torch.stack([n, v])).all(-1).nonzero().squeeze(-1)
+            for n, v in pairs.unique(dim=0)
         }
 
     def __len__(self) -> int:
         return len(self._nodes)
 
     @property
-    def sizes(self) -> list[int]:
-        """Numbers of nodes (depot included) that occur."""
+    def shapes(self) -> list[tuple[int, int]]:
+        """Numbers of nodes (depots included) and of depot nodes that occur."""
         return list(self._by_size)
 
-    def count(self, nodes: int) -> int:
-        """Instances with this number of nodes."""
-        return len(self._by_size[nodes])
+    @property
+    def sizes(self) -> list[int]:
+        """Numbers of nodes (depot included) that occur with one depot or none."""
+        return [nodes for nodes, depots in self._by_size if depots == 1]
 
-    def select(self, nodes: int, index: Tensor) -> tuple[TensorDict, Tensor]:
+    def count(self, nodes: int, depots: int = 1) -> int:
+        """Instances with these numbers of nodes and of depot nodes."""
+        return len(self._by_size[nodes, depots])
+
+    def select(self, nodes: int, index: Tensor, depots: int = 1) -> tuple[TensorDict, Tensor]:
         """
         Instances of one size with their solutions.
 
         Parameters
         ----------
-        nodes
-            One of `sizes`.
+        nodes, depots
+            One of `shapes`.
         index
             ``[B]``, each below `count`.
 
         Returns
         -------
         tuple
-            The instances in the unit square and their actions ``[B, T]``, padded with 0.
+            The instances and their actions ``[B, T]``, padded with their last node.
         """
-        which = self._by_size[nodes][index]
-        rows = self._node_start[which].unsqueeze(-1) + torch.arange(nodes)
-        fields = {"locs": self._xy[rows]}
-        if self._routing:
-            fields |= {"demand": self._demand[rows], "capacity": self._capacity[which]}
+        which = self._by_size[nodes, depots][index]
+        rows = {
+            NODE: self._node_start[which].unsqueeze(-1) + torch.arange(nodes),
+            DEPOT: self._depot_start[which].unsqueeze(-1) + torch.arange(depots),
+        }
+        fields = {}
+        for name, values in self._fields.items():
+            fields[name] = values[rows.get(_raggedness(name), which)]
+        if depots > 1:
+            fields["depots"] = torch.arange(depots).expand(len(which), -1).clone()
         # The depot at the front of a giant tour is where the vehicle stands, not an action.
-        skip = int(self._routing)
-        length = self._length[which] - skip
-        steps = torch.arange(int(length.max()))
-        inside = steps < length.unsqueeze(-1)
-        place = self._tour_start[which].unsqueeze(-1) + skip + steps
-        return make_instance(**fields), torch.where(inside, self._tour[place * inside], 0)
+        skip = int(self._routing and depots == 1)
+        length = self._length[which].unsqueeze(-1) - skip
+        steps = torch.arange(int(length.max())).minimum(length - 1)
+        tour = self._tour[self._tour_start[which].unsqueeze(-1) + skip + steps.clamp_min(0)]
+        return make_instance(**fields), torch.where(length > 0, tour, 0)
 
 
-def _load(path: Path) -> dict[str, Tensor]:
+def _raggedness(name: str) -> str:
+    """The dimension of an attribute that differs from instance to instance, or nothing."""
+    return SCHEMA[name].shape[0] if SCHEMA[name].shape else ""
+
+
+def _complete(path: Path, part: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+    """With neutral values for the attributes that are missing."""
+    rows = {NODE: int(part["nodes"].sum()), DEPOT: int(part["depots"].sum())}
+    found = dict(part)
+    for name in names:
+        if name not in part:
+            field = SCHEMA[name]
+            if field.neutral is None:
+                raise InputError(f"{path}: array {name} is missing")
+            value = torch.as_tensor(field.neutral)
+            count = rows.get(_raggedness(name), len(part["nodes"]))
+            kind = torch.long if field.integer else torch.float32
+            found[name] = value.to(kind).expand(count, *value.shape).clone()
+    return found
+
+
+def _load(path: Path) -> tuple[bool, dict[str, Tensor]]:
+    """Whether the labels are routes, and all arrays, with ``depots`` and ``tour_len``."""
     arrays = read_archive(path).tensors
-    wanted = ["xy", "nodes", "tour"]
-    wanted += ["capacity", "tour_len"] if "demand" in arrays else []
+    free = "locs" in arrays
+    routing = free or "demand" in arrays
+    wanted = ["nodes", "tour", *(() if free else ("xy",)), *(("tour_len",) if routing else ())]
+    wanted += ["demand", "capacity"] if routing and not free else []
     for name in wanted:
         if name not in arrays:
             raise InputError(f"{path}: array {name} is missing")
-    nodes = arrays["nodes"]
-    length = arrays["tour_len" if "demand" in arrays else "nodes"]
-    total = int(nodes.sum()) if nodes.ndim == 1 else -1
-    shapes = {
-        "xy": [total, 2],
-        "demand": [total],
-        "capacity": [len(nodes)],
-        "tour_len": [len(nodes)],
-        "tour": [int(length.sum())],
-        "nodes": [len(nodes)],
+    used = {name: arrays[name] for name in wanted}
+    if free:
+        used |= {name: value for name, value in arrays.items() if name in SCHEMA}
+    used.setdefault("tour_len", used["nodes"])  # of a permutation
+    used["depots"] = arrays["depots"] if free and "depots" in arrays else used["nodes"] * 0 + 1
+    _check_shapes(path, used)
+    places = {name: used[name].long() for name in PLACES}
+    _check_tours(path, places, routing)
+    found = {name: _typed(name, used[name]) for name in used if name in SCHEMA.keys() - PLACES}
+    if not free:
+        found["locs"] = used["xy"].float() / GRIDS[routing]
+    return routing, found | places
+
+
+def _typed(name: str, value: Tensor) -> Tensor:
+    return value.long() if SCHEMA[name].integer else value.float()
+
+
+def _check_shapes(path: Path, arrays: dict[str, Tensor]) -> None:
+    """Every array as long as the others say, and of the right kind of numbers."""
+    count = len(arrays["nodes"])
+    totals = {
+        name: int(arrays[name].sum()) if arrays[name].ndim == 1 else -1
+        for name in ("nodes", "depots", "tour_len")
     }
-    for name, shape in shapes.items():
-        if name in arrays and list(arrays[name].shape) != shape:
-            found = list(arrays[name].shape)
-            raise InputError(f"{path}: array {name} of shape {found}, expected {shape}")
-        if name in arrays and arrays[name].is_floating_point():
-            raise InputError(f"{path}: array {name} of {arrays[name].dtype}, expected integers")
-    used = {name: arrays[name] for name in shapes if name in arrays}
-    _check_tours(path, used, nodes.long(), length.long())
-    return used
+    rows = {NODE: totals["nodes"], DEPOT: totals["depots"]}
+    expected = {"nodes": [count], "depots": [count], "tour_len": [count]}
+    expected |= {"xy": [totals["nodes"], 2], "tour": [totals["tour_len"]]}
+    for name, value in arrays.items():
+        field = SCHEMA.get(name)
+        if field is not None and name not in PLACES:
+            pairs = [2] * (field.shape[-1:] == ("2",))
+            expected[name] = [rows.get(_raggedness(name), count), *pairs]
+        if list(value.shape) != expected[name]:
+            found = list(value.shape)
+            raise InputError(f"{path}: array {name} of shape {found}, expected {expected[name]}")
+        whole = field is None or field.integer
+        if whole and value.is_floating_point():
+            raise InputError(f"{path}: array {name} of {value.dtype}, expected integers")
 
 
-def _check_tours(path: Path, arrays: dict[str, Tensor], nodes: Tensor, length: Tensor) -> None:
-    """Every customer (without demands: every node) of every instance once on its tour."""
-    tour = arrays["tour"].long()
-    depots = int("demand" in arrays)
-    outside = (nodes < 1).any() or (length < depots).any()
+def _check_tours(path: Path, places: dict[str, Tensor], routing: bool) -> None:
+    """Every customer (without depots: every node) of every instance once on its tour."""
+    nodes, length, tour = places["nodes"], places["tour_len"], places["tour"]
+    depots = places["depots"] * int(routing)
+    outside = bool(
+        (nodes < 1).any() or (depots < int(routing)).any() or (length < depots.clamp_max(1)).any()
+    )
     owner = torch.arange(len(nodes)).repeat_interleave(length.clamp_min(0))
-    outside |= ((tour < 0) | (tour >= nodes[owner])).any()
+    outside = outside or bool(((tour < 0) | (tour >= nodes[owner])).any())
     if not outside:
+        customer = tour >= depots[owner]
         start = nodes.cumsum(0) - nodes
-        counts = torch.bincount(start[owner] + tour, minlength=int(nodes.sum()))
-        if depots:
-            counts[start] = 1  # a tour may pass the depot any number of times
-        outside |= (counts != 1).any()
+        counts = torch.bincount((start[owner] + tour)[customer], minlength=int(nodes.sum()))
+        whose = torch.arange(len(nodes)).repeat_interleave(nodes)
+        once = (
+            torch.arange(len(whose)) - start[whose] >= depots[whose]
+        )  # depots any number of times
+        outside = bool((counts != once.long()).any())
     if outside:
         raise InputError(f"{path}: array tour, expected every node of every instance once")

@@ -14,6 +14,7 @@ from nco.envs.constraints import (
     DistanceLimit,
     DurationLimit,
     Fleet,
+    FlexibleLoad,
     LinehaulFirst,
     MaximumLoad,
     MinimumRoutes,
@@ -56,7 +57,10 @@ def compose(
     if "capacity" in stated:
         shipments = "shipment" in stated
         both_ways = shipments or "backhaul" in stated
-        rules.append(MaximumLoad(shipments) if both_ways else Capacity())
+        if "one_commodity" in stated:
+            rules.append(FlexibleLoad())
+        else:
+            rules.append(MaximumLoad(shipments) if both_ways else Capacity())
     if "linehaul_first" in stated:
         rules.append(LinehaulFirst())
     if "distance_limit" in stated:

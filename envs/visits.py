@@ -140,7 +140,8 @@ class DepotRoutes(Visits):
         served = torch.zeros_like(actions).scatter_add(-1, route, (~home).long())
         empty = (served == 0).float()  # waiting at the depot stays at the end
         shape = actions.shape
-        order = torch.rand(shape, generator=rng, device=device) + 2 * empty
+        key = torch.rand(shape, generator=rng, device=device) + 2 * empty
+        order = key.argsort(dim=-1).argsort(dim=-1)  # ranks: of two equal keys too, one comes first
         sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
         sign = torch.where(reversible[:, None, None], sign, 1)
         steps = torch.arange(length, device=device).expand(shape)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
@@ -9,7 +10,7 @@ from nco.data.instance import SCHEMA
 from nco.data.neutral import complete
 from nco.envs import DepotRoutes, RoutingEnv
 from nco.envs.base import Constraint, Objective, Visits
-from nco.envs.constraints import Capacity, MaximumLoad
+from nco.envs.constraints import Capacity, FlexibleLoad, MaximumLoad, OneCommodity, TimeWindows
 from nco.envs.fleet_routes import FleetRoutes
 
 Part = Visits | Constraint | Objective
@@ -27,11 +28,18 @@ def _plain(value: object) -> object:
     return signature(value) if isinstance(value, Visits | Constraint | Objective) else value
 
 
-# What is the same as something more general whose other attributes are neutral.
-GENERAL = {
-    signature(Capacity()): signature(MaximumLoad()),
-    signature(DepotRoutes()): signature(FleetRoutes()),
-}
+# What is the same as something more general whose other attributes are neutral, or have values.
+_WIDER: list[tuple[Part, Part, dict[str, int]]] = [
+    (Capacity(), MaximumLoad(), {}),
+    (Capacity(), FlexibleLoad(), {}),
+    (MaximumLoad(), FlexibleLoad(), {}),
+    (OneCommodity(), FlexibleLoad(), {"one_commodity": 1}),
+    (TimeWindows(), TimeWindows(ahead=True), {}),
+    (DepotRoutes(), FleetRoutes(), {}),
+]
+GENERAL: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, int]]] = {}
+for _part, _wide, _values in _WIDER:
+    GENERAL.setdefault(signature(_part), {})[signature(_wide)] = _values
 
 
 def obstacles(wide: RoutingEnv, env: RoutingEnv) -> list[str]:
@@ -52,7 +60,7 @@ def obstacles(wide: RoutingEnv, env: RoutingEnv) -> list[str]:
     theirs = {signature(part): part for part in _parts(env)}
     used, found = set(), []
     for own, part in theirs.items():
-        match = next((s for s in (own, GENERAL.get(own)) if s in mine), None)
+        match = next((s for s in (own, *GENERAL.get(own, ())) if s in mine), None)
         if match is None:
             found.append(type(part).__name__)
         used.add(match)
@@ -80,8 +88,15 @@ def widen(wide: RoutingEnv, env: RoutingEnv, instance: TensorDict) -> TensorDict
     InputError
         There is an obstacle, see `obstacles`.
     """
-    found = obstacles(wide, env)
-    if found:
-        raise InputError(f"the rules differ in {', '.join(found)}")
+    odd = obstacles(wide, env)
+    if odd:
+        raise InputError(f"the rules differ in {', '.join(odd)}")
     reads = [name for rule in wide.constraints for name in rule.reads]
-    return complete(instance, list(dict.fromkeys(reads)))
+    found = complete(instance, list(dict.fromkeys(reads)))
+    mine = {signature(part) for part in _parts(wide)}
+    for part in _parts(env):
+        for general, values in GENERAL.get(signature(part), {}).items():
+            if general in mine:
+                flags = {name: torch.full_like(found[name], v) for name, v in values.items()}
+                found.update(flags)
+    return found

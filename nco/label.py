@@ -15,22 +15,46 @@ from typing import Any
 
 import numpy as np
 from tensordict import TensorDict
+from torch import Tensor
 
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
+from nco.data.instance import SCHEMA, make_instance, num_depots
 from nco.envs import RoutingEnv
-from nco.envs.constraints import Capacity
+from nco.envs.constraints import (
+    Capacity,
+    DistanceLimit,
+    Fleet,
+    FlexibleLoad,
+    LinehaulFirst,
+    MaximumLoad,
+    OneCommodity,
+    OpenRoutes,
+    TimeWindows,
+)
 from nco.envs.features import coordinates
+from nco.envs.fleet_routes import FleetRoutes
 from nco.envs.objectives import Distance
 from nco.envs.visits import DepotRoutes, Tour
 from nco.solvers.base import find_row
 from nco.workers import in_processes
 
-# What a label file can hold: the grid of the coordinates, and the rules, by the kind of visits.
+# What a label file can hold: by the kind of visits, the grid of the coordinates where there are no
+# rules but the capacity, and the rules for routes with coordinates as they are.
 GRID: dict[type, int] = {Tour: 65535, DepotRoutes: 1000}
-RULES: dict[type, dict[type, None]] = {Tour: {}, DepotRoutes: {Capacity: None}}
-ATTRIBUTES = {"locs", "demand", "capacity"}
+RULES: dict[type, None] = dict.fromkeys(
+    (
+        *(Capacity, DistanceLimit, Fleet, FlexibleLoad, LinehaulFirst),
+        *(MaximumLoad, OneCommodity, OpenRoutes, TimeWindows),
+    )
+)
+VISITS: dict[type, None] = dict.fromkeys((Tour, DepotRoutes, FleetRoutes))
+OBJECTIVES: dict[type, None] = {Distance: None}
+ON_GRID = {"locs", "demand", "capacity"}
+ATTRIBUTES = ON_GRID | {
+    *("backhaul", "linehaul_first", "one_commodity", "open_route"),
+    *("distance_limit", "time_windows", "service_time", "vehicle_count", "depots"),
+}
 
 
 @dataclass(frozen=True)
@@ -81,9 +105,10 @@ def label_instances(
     """
     Solves every instance and writes the label file.
 
-    Coordinates are rounded to the grid of the file first, so that it holds just the instances
-    that were solved. Beside the arrays of `nco.data.labels` it has ``cost`` (float32; tours in the
-    unit square, routes on the grid) and ``row``, the place in the data set.
+    Where a file has a grid (tours, and routes with capacities only), coordinates are rounded to it
+    first, so that it holds just the instances that were solved. Beside the arrays of
+    `nco.data.labels` it has ``cost`` (float32; tours in the unit square, routes in the unit of the
+    file's coordinates) and ``row``, the place in the data set.
 
     Parameters
     ----------
@@ -124,7 +149,7 @@ def label_instances(
                 write(row, result)
             progress(len(solved), len(failures))
     if solved:
-        _write(out, columns, solved)
+        _write(out, columns, solved, not isinstance(env.visits, Tour))
     if not failures:
         journal.path.unlink(missing_ok=True)
     return Labelled(len(solved), dict(sorted(failures.items())))
@@ -139,20 +164,37 @@ def grid_columns(env: RoutingEnv, instances: TensorDict) -> dict[str, np.ndarray
     InputError
         The labels cannot hold the problem or an attribute of the instances.
     """
-    grid = find_row(GRID, env.visits, "a label file")
+    find_row(VISITS, env.visits, "a label file")
     for rule in env.constraints:
-        find_row(RULES[type(env.visits)], rule, "a label file")
-    objectives: dict[type, None] = {Distance: None}
-    find_row(objectives, env.objective, "a label file")
+        find_row(RULES, rule, "a label file")
+    find_row(OBJECTIVES, env.objective, "a label file")
     for name in instances.keys():
-        if name not in ATTRIBUTES:
+        if name not in ATTRIBUTES or (name == "capacity" and instances[name].ndim > 1):
             raise InputError(f"{name}: a label file has no such attribute")
+    if env.visits.optional:
+        raise InputError("customers that may be left out: a label file has no place for them")
+    grid = _grid(env, instances)
+    if grid is None:
+        return {name: _stored(name, value) for name, value in instances.items()}
     xy = (coordinates(instances).double() * grid).round()
     columns = {"xy": xy.numpy().astype(np.uint16)}
     if env.constraints:
         columns["demand"] = instances["demand"].numpy().astype(np.int32)
         columns["capacity"] = instances["capacity"].numpy().astype(np.int32)
     return columns
+
+
+def _grid(env: RoutingEnv, instances: TensorDict) -> int | None:
+    """The grid of the coordinates; None where the file has them as they are."""
+    plain = all(type(rule) is Capacity for rule in env.constraints)
+    if not plain or instances.keys() - ON_GRID:
+        return None
+    return GRID.get(type(env.visits))
+
+
+def _stored(name: str, value: Tensor) -> np.ndarray:
+    """An attribute as it stands in the file."""
+    return value.numpy().astype(np.int64 if SCHEMA[name].integer else np.float32)
 
 
 def _row(columns: dict[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
@@ -166,20 +208,22 @@ def _solve(env: RoutingEnv, columns: dict[str, np.ndarray], settings: Settings) 
     from nco.solvers.registry import find_solver
 
     torch.set_num_threads(1)
-    grid = GRID[type(env.visits)]
-    fields = {"locs": torch.from_numpy(columns["xy"].astype(np.float64) / grid)}
-    for name in ("demand", "capacity"):
-        if name in columns:
-            fields[name] = torch.from_numpy(columns[name].astype(np.int64))
+    fields = {name: torch.from_numpy(columns[name]) for name in columns if name in ATTRIBUTES}
+    grid = 1
+    if "xy" in columns:
+        grid = GRID[type(env.visits)]
+        fields["locs"] = torch.from_numpy(columns["xy"].astype(np.float64) / grid)
+    fields = {n: value.long() if SCHEMA[n].integer else value for n, value in fields.items()}
     solver = find_solver(settings.solver).build()
     instance = make_instance(**fields)
     found = solver.solve(env, instance, settings.time_limit, settings.seed)
     if not found.feasible:
         raise InputError(f"no feasible solution: {found.violations[0].message}")
     tour = env.visits.actions(instance, found.routes)
-    if env.constraints:  # a giant tour begins at the depot; its cost is in the unit of the grid
-        return {"tour": [0, *tour], "cost": found.cost * grid}
-    return {"tour": tour, "cost": found.cost}
+    if isinstance(env.visits, Tour):
+        return {"tour": tour, "cost": found.cost}
+    # A giant tour begins at the depot, or by choosing one; its cost is in the unit of the grid.
+    return {"tour": [0, *tour] if num_depots(instance) == 1 else tour, "cost": found.cost * grid}
 
 
 class Journal:
@@ -264,20 +308,25 @@ def _fingerprint(columns: dict[str, np.ndarray], settings: Settings) -> str:
     return digest.hexdigest()
 
 
-def _write(out: Path, columns: dict[str, np.ndarray], solved: dict[int, dict[str, Any]]) -> None:
+def _write(
+    out: Path, columns: dict[str, np.ndarray], solved: dict[int, dict[str, Any]], routing: bool
+) -> None:
     rows = np.array(sorted(solved))
     tours = [solved[row]["tour"] for row in rows]
-    size = columns["xy"].shape[1]
+    places = columns["xy" if "xy" in columns else "locs"]
     arrays = {
-        "xy": columns["xy"][rows].reshape(-1, 2),
-        "nodes": np.full(len(rows), size, dtype=np.int32),
+        "nodes": np.full(len(rows), places.shape[1], dtype=np.int32),
         "tour": np.concatenate(tours).astype(np.int32),
         "cost": np.array([solved[row]["cost"] for row in rows], dtype=np.float32),
         "row": rows,
     }
-    if "demand" in columns:
-        arrays["demand"] = columns["demand"][rows].flatten()
-        arrays["capacity"] = columns["capacity"][rows]
+    if routing:
         arrays["tour_len"] = np.array([len(tour) for tour in tours], dtype=np.int32)
+    for name, values in columns.items():
+        if name == "depots":  # their number says it all
+            arrays[name] = np.full(len(rows), values.shape[1], dtype=np.int32)
+        else:  # one row a node or depot node, or one an instance
+            ragged = name == "xy" or SCHEMA[name].shape
+            arrays[name] = np.concatenate(values[rows]) if ragged else values[rows]
     with atomic(out) as part, part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -136,6 +136,17 @@ class Pickups(Attribute):
         return {"backhaul": pickup}
 
 
+class OneGood(Attribute):
+    """What was picked up may be delivered to others, in any order (Zhou et al. 2024, VRPB)."""
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        flag = torch.ones(len(instance), dtype=torch.long, device=rng.device)
+        fields = {"one_commodity": flag}
+        if "linehaul_first" in instance.keys():
+            fields["linehaul_first"] = torch.zeros_like(flag)
+        return fields
+
+
 class OpenEnds(Attribute):
     """Routes end at their last customer."""
 
@@ -148,19 +159,34 @@ class LengthLimits(Attribute):
     A limit of the length of routes, with which every customer can be reached from some depot.
 
     Uniform between there and back to the farthest customer (of the depot for which that is
-    nearest) and ``longest``, the length of two diagonals of the unit square by default.
+    nearest) and ``longest``, the length of two diagonals of the unit square by default; or
+    ``longest`` for all instances, as in the published sets of Zhou et al. (2024).
+
+    Parameters
+    ----------
+    longest
+        The longest limit.
+    equal
+        Whether it is that of all instances (but for those that need more).
+
+    Raises
+    ------
+    InputError
+        ``longest`` is not positive.
     """
 
-    def __init__(self, longest: float = 2.8):
+    def __init__(self, longest: float = 2.8, equal: bool = False):
         if not longest > 0:
             raise InputError(f"longest: {longest}, expected a positive number")
-        self.longest = longest
+        self.longest, self.equal = longest, equal
 
     def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
         depots, legs = num_depots(instance), pairwise(instance)
         ways = legs[:, :depots, depots:] + legs.mT[:, :depots, depots:]
         low = ways.amax(-1).amin(-1) + 1e-5  # never shorter than the way by a rounding error
         high = low.clamp_min(self.longest)
+        if self.equal:
+            return {"distance_limit": high}
         return {"distance_limit": low + (high - low) * uniform(0, 1, (len(instance),), rng)}
 
 
@@ -244,6 +270,47 @@ class Windows(Attribute):
         begin = way + (latest - way) * uniform(0, 1, shape, rng)
         # A millionth of slack: rounding errors never put a window out of reach.
         windows = torch.stack([begin + 1e-6, begin + length - 1e-6], -1)
+        windows[:, :depots] = torch.tensor([0, self.horizon], device=rng.device)
+        service[:, :depots] = 0
+        return {"time_windows": windows, "service_time": service}
+
+
+class WideWindows(Attribute):
+    """
+    Windows of very different lengths, most of them wide (Zhou et al. 2024, MVMoE, appendix A).
+
+    With d the distance of the farthest depot and service time s, the middle of a window is uniform
+    between d and the horizon - s - d, half its length between s / 2 and a third of the horizon.
+    What lies outside of the opening hours is cut off. The published sets have these windows.
+
+    Parameters
+    ----------
+    horizon
+        When the depots close.
+    service
+        Service time of every customer that can be served so long.
+
+    Raises
+    ------
+    InputError
+        The horizon is too short to reach the corners of the unit square and return.
+    """
+
+    def __init__(self, horizon: float = 3.0, service: float = 0.2):
+        if not (service >= 0 and horizon >= 2.83):
+            raise InputError(f"horizon: {horizon}, expected at least two diagonals")
+        self.horizon, self.service = horizon, service
+
+    def __call__(self, instance: TensorDict, rng: torch.Generator) -> Fields:
+        depots, shape = num_depots(instance), (len(instance), num_nodes(instance))
+        legs = travel_times(instance)
+        way, back = legs[:, :depots].amax(1), legs[:, :, :depots].amax(2)
+        # From corner to corner, there is a bit less time to serve.
+        free = self.horizon - way - back - 1e-5
+        service = free.clamp_max(self.service)
+        middle = way + (free - service) * uniform(0, 1, shape, rng)
+        half = uniform(self.service / 2, self.horizon / 3, shape, rng)
+        windows = torch.stack([middle - half, middle + half], -1).clamp(0, self.horizon)
         windows[:, :depots] = torch.tensor([0, self.horizon], device=rng.device)
         service[:, :depots] = 0
         return {"time_windows": windows, "service_time": service}

@@ -32,6 +32,7 @@ from nco.envs.constraints.capacity import Capacity
 from nco.envs.constraints.distance_limit import DistanceLimit
 from nco.envs.constraints.duration_limit import DurationLimit
 from nco.envs.constraints.fleet import Fleet, MinimumRoutes
+from nco.envs.constraints.flexible_load import FlexibleLoad
 from nco.envs.constraints.linehaul_first import LinehaulFirst, LinehaulOnEachRoute
 from nco.envs.constraints.maximum_load import MaximumLoad
 from nco.envs.constraints.minimum_prize import MinimumPrize
@@ -52,6 +53,7 @@ __all__ = [
     "DistanceLimit",
     "DurationLimit",
     "Fleet",
+    "FlexibleLoad",
     "LinehaulFirst",
     "LinehaulOnEachRoute",
     "MaximumLoad",

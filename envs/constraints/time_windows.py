@@ -16,6 +16,8 @@ from nco.envs.routes import Route, Violation
 from nco.envs.schedule import schedule
 from nco.envs.travel import of_vehicle, pick_rows, single, stays_out, time_kind
 
+PLENTY = 2.0  # time to spare that is as good as any more
+
 
 class TimeWindows(Clock):
     """
@@ -33,15 +35,23 @@ class TimeWindows(Clock):
     release
         Whether goods have a ``release_time [B, N]``: a route leaves no earlier than the latest of
         its nodes' (VRPTW with release dates).
+    ahead
+        Whether a policy also sees, at every step, what going to each node would mean: the way
+        there, the wait for its window, and the time by which the arrival is early enough, at most
+        `PLENTY`; in the unit of the policy's coordinates.
     """
 
     node_dim = 3
     vehicle_dim = 1
     context_dim = 1
 
-    def __init__(self, release: bool = False):
+    def __init__(self, release: bool = False, ahead: bool = False):
+        if release and ahead:
+            raise ValueError("release and ahead: no last arrival is known")
         self.reads = ("time_windows", *(("release_time",) if release else ()))
         self.release = self.flexible = release
+        self.ahead = ahead
+        self.dynamic_dim = 3 if ahead else 0
         self.node_dim = 3 + release
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
@@ -75,6 +85,17 @@ class TimeWindows(Clock):
 
     def context(self, state: State) -> Tensor:
         return seen(state, "time")
+
+    def dynamic(self, state: State) -> Tensor | None:
+        if not self.ahead:
+            return None
+        unit = state.tables["time unit"].unsqueeze(-1)
+        way = self._travel(state, to_every(state, state.current))
+        arrival = state.parts["time"].unsqueeze(-1) + way
+        wait = (state.tables["open"].unsqueeze(1) - arrival).clamp_min(0) / unit
+        last = pick_rows(state.tables["last arrival"], state.first.clamp_min(0))
+        spare = ((last - arrival) / unit).clamp(0, PLENTY)
+        return torch.stack([way / unit, wait, spare], -1).float()
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         plain, found = Plain(instance), []

@@ -15,6 +15,7 @@ from nco.envs.constraints import (
     Capacity,
     DistanceLimit,
     DurationLimit,
+    FlexibleLoad,
     LinehaulFirst,
     MaximumLoad,
     PickupDelivery,
@@ -67,7 +68,7 @@ class _Counter:
         distance: NDArray[np.float64],
     ):
         rules = env.constraints
-        loads = any(isinstance(rule, Capacity | MaximumLoad) for rule in rules)
+        loads = any(isinstance(rule, Capacity | MaximumLoad | FlexibleLoad) for rule in rules)
         self.shape, self.distance = shape, distance
         nodes, kinds = len(distance), len(shape.depots)
 

@@ -19,6 +19,7 @@ from nco.envs.constraints import (
     DistanceLimit,
     DurationLimit,
     Fleet,
+    FlexibleLoad,
     LinehaulFirst,
     LinehaulOnEachRoute,
     MaximumLoad,
@@ -112,6 +113,13 @@ def _allowed_vehicles(draft: Draft, rule: AllowedVehicles) -> None:
     draft.steps.append(add)
 
 
+def _flexible_load(draft: Draft, rule: FlexibleLoad) -> None:
+    if bool(draft.instance["one_commodity"][0]):
+        one_commodity(draft, rule.exchanged)
+    else:
+        maximum_load(draft, rule.usual)
+
+
 def without_trips(row: Callable[[Draft, Any], None]) -> Callable[[Draft, Any], None]:
     """A row for routes that are no trips of one vehicle."""
 
@@ -129,6 +137,7 @@ CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
     Capacity: capacity,
     MaximumLoad: without_trips(maximum_load),
     OneCommodity: without_trips(one_commodity),
+    FlexibleLoad: without_trips(_flexible_load),
     LinehaulFirst: without_trips(linehaul_first),
     LinehaulOnEachRoute: without_trips(linehaul_on_each_route),
     PickupDelivery: without_trips(pickup_delivery),

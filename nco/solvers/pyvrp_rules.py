@@ -19,6 +19,7 @@ from nco.envs.constraints import (
     DistanceLimit,
     DurationLimit,
     Fleet,
+    FlexibleLoad,
     LinehaulFirst,
     LinehaulOnEachRoute,
     MaximumLoad,
@@ -42,6 +43,20 @@ def _maximum_load(draft: Draft, rule: MaximumLoad) -> None:
     amounts = _amounts(draft, "demand"), _amounts(draft, "backhaul")
     draft.loads.append((*amounts, _per_vehicle(draft, "capacity")))
     draft.shipped.append(_amounts(draft, "shipment" if rule.shipments else ""))
+
+
+def _flexible_load(draft: Draft, rule: FlexibleLoad) -> None:
+    """
+    See `_maximum_load`.
+
+    Raises
+    ------
+    InputError
+        The instance has one commodity.
+    """
+    if bool(draft.instance["one_commodity"][0]):
+        raise InputError("pyvrp cannot express one commodity, expected deliveries and pickups")
+    _maximum_load(draft, rule.usual)
 
 
 def _pickup_delivery(draft: Draft, rule: PickupDelivery) -> None:
@@ -221,6 +236,7 @@ def _per_vehicle(draft: Draft, name: str) -> list[int]:
 CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
     Capacity: _capacity,
     MaximumLoad: _maximum_load,
+    FlexibleLoad: _flexible_load,
     LinehaulFirst: _linehaul_first,
     LinehaulOnEachRoute: _linehaul_on_each_route,
     PickupDelivery: _pickup_delivery,

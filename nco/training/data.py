@@ -1,6 +1,6 @@
 """Data for `nco fit`: batches drawn from a generator, or from solved instances."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -88,6 +88,9 @@ class Solved(StreamedData):
         Validation instances.
     reference_size
         See ``batch_size``.
+    attributes
+        What every instance is to have, if only by a neutral value: what the rules read that some
+        or all of the labels do not state.
     seed
         Seed of the training stream.
     """
@@ -101,6 +104,7 @@ class Solved(StreamedData):
         val_size: int = 51,
         val_count: int = 100,
         reference_size: int = 100,
+        attributes: Sequence[str] = (),
         seed: int = 1234,
     ):
         super().__init__(batches, seed)
@@ -110,24 +114,25 @@ class Solved(StreamedData):
         self.val_size = val_size
         self.val_count = val_count
         self.reference_size = reference_size
+        self.attributes = tuple(attributes)
 
     def draw(self) -> Callable[[torch.Generator], TensorDict]:
-        labels = Labels(_expand(self.labels))
-        sizes = torch.tensor(labels.sizes)
-        weight = torch.tensor([float(labels.count(n)) for n in labels.sizes])
+        labels = Labels(_expand(self.labels), self.attributes)
+        shapes = labels.shapes
+        weight = torch.tensor([float(labels.count(*shape)) for shape in shapes])
 
         def batch(rng: torch.Generator) -> TensorDict:
-            nodes = int(sizes[weight.multinomial(1, generator=rng)])
+            nodes, depots = shapes[int(weight.multinomial(1, generator=rng))]
             count = max(1, round(self.batch_size * self.reference_size / nodes))
-            index = torch.randint(labels.count(nodes), (count,), generator=rng)
-            return _solved(labels, nodes, index)
+            index = torch.randint(labels.count(nodes, depots), (count,), generator=rng)
+            return _solved(labels, nodes, index, depots)
 
         return batch
 
     def val_dataloader(self) -> Fixed:
         if self.val_labels is None:
             return Fixed([])
-        labels = Labels(_expand(self.val_labels))
+        labels = Labels(_expand(self.val_labels), self.attributes)
         if self.val_size not in labels.sizes:
             raise InputError(f"val_size: no labels of {self.val_size} nodes, have {labels.sizes}")
         count = min(self.val_count, labels.count(self.val_size))
@@ -137,8 +142,8 @@ class Solved(StreamedData):
     predict_dataloader = val_dataloader
 
 
-def _solved(labels: Labels, nodes: int, index: torch.Tensor) -> TensorDict:
-    instance, actions = labels.select(nodes, index)
+def _solved(labels: Labels, nodes: int, index: torch.Tensor, depots: int = 1) -> TensorDict:
+    instance, actions = labels.select(nodes, index, depots)
     return TensorDict({"instance": instance, "actions": actions}, batch_size=[len(index)])
 
 

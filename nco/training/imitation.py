@@ -10,7 +10,9 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.decoding import Search, dihedral, replay
 from nco.envs import RoutingEnv
+from nco.envs.base import one_hot
 from nco.envs.features import coordinates
+from nco.envs.freedom import answers, shuffled
 from nco.policies import Policy
 from nco.training.module import RoutingModule
 
@@ -22,6 +24,7 @@ class Imitation(RoutingModule):
     Every instance is seen under a random symmetry of the square and its solution driven in
     several random ways (order and direction of routes, starting point), which share one encoding.
     Where several nodes would continue the same solution, the target is their summed probability.
+    What is free is found for each instance of a mixed batch: see `nco.envs.freedom`.
 
     Parameters
     ----------
@@ -30,7 +33,8 @@ class Imitation(RoutingModule):
     rollouts
         Ways in which each solution is driven.
     symmetric
-        Whether views and directions are free: not so with asymmetric distances or time windows.
+        Whether views are free and the given way is one of several: not so with asymmetric
+        distances.
     """
 
     def __init__(
@@ -57,7 +61,7 @@ class Imitation(RoutingModule):
         driven = actions.unsqueeze(1).expand(-1, self.rollouts, -1)
         if self.symmetric:
             instance = random_view(instance, rng)
-            driven = self.env.shuffled(instance, driven, rng)
+            driven = shuffled(self.env, instance, driven, rng)
         loss = self.loss(instance, driven)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(actions))
         return loss
@@ -67,9 +71,10 @@ class Imitation(RoutingModule):
         features = self.env.features(instance)
         trajectory = replay(self.env, instance, actions)
         scores = self.policy.log_probs(self.policy.encode(features), trajectory)
-        right = self.env.answers(instance, actions)
-        if not self.symmetric:
-            right = torch.zeros_like(right).scatter(-1, actions.unsqueeze(-1), True)
+        if self.symmetric:
+            right = answers(self.env, instance, actions)
+        else:
+            right = one_hot(actions, scores.shape[-1])
         hit = scores.masked_fill(~right, float("-inf")).logsumexp(-1)
         return -torch.where(trajectory.free, hit, 0).sum() / trajectory.free.sum()
 

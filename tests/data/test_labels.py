@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nco.data.errors import InputError
+from nco.data.instance import SCHEMA
 from nco.data.labels import Labels
 from nco.envs import Route, problem
 from tests.benchmark_data import benchmark_data
@@ -93,6 +94,73 @@ def test_labels_of_two_problems_do_not_mix(tmp_path: Path) -> None:
     paths = [archive(tmp_path, **ROUTING), archive(tmp_path / "other", **TOURS)]
     with pytest.raises(InputError, match="another problem"):
         Labels(paths)
+
+
+# Three instances of any rules: two with one depot and one with two, not on a grid.
+FREE = {
+    "locs": np.arange(20, dtype=np.float32).reshape(10, 2) / 7,
+    "demand": np.array([0, 1, 2, 0, 3, 4, 0, 0, 5, 6]),
+    "capacity": np.array([9, 8, 7]),
+    "open_route": np.array([0, 1, 0]),
+    "time_windows": np.arange(20, dtype=np.float32).reshape(10, 2),
+    "nodes": np.array([3, 3, 4]),
+    "depots": np.array([1, 1, 2]),
+    "vehicle_count": np.array([5, 6, 7, 8]),
+    "tour": np.array([0, 2, 0, 1, 0, 0, 1, 2, 0, 1, 3, 0, 2, 0]),
+    "tour_len": np.array([5, 4, 5]),
+}
+
+
+def test_labels_of_any_rules(tmp_path: Path) -> None:
+    """Attributes come by their names, one row a node, depot node or instance; with several depot
+    nodes the tour begins by choosing one."""
+    labels = Labels([archive(tmp_path, **FREE)])
+    assert labels.shapes == [(3, 1), (4, 2)] and labels.sizes == [3]
+    instance, actions = labels.select(3, torch.tensor([1, 0]))
+    assert torch.equal(instance["locs"][0], torch.from_numpy(FREE["locs"][3:6]))
+    assert instance["demand"].tolist() == [[0, 3, 4], [0, 1, 2]]
+    assert instance["open_route"].tolist() == [1, 0] and instance["capacity"].tolist() == [8, 9]
+    assert instance["time_windows"][1].tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert instance["vehicle_count"].tolist() == [[6], [5]] and "depots" not in instance.keys()
+    assert actions.tolist() == [[1, 2, 0, 0], [2, 0, 1, 0]]
+    instance, actions = labels.select(4, torch.tensor([0]), 2)
+    assert instance["vehicle_count"].tolist() == [[7, 8]]
+    assert instance["depots"].tolist() == [[0, 1]]
+    assert actions.tolist() == [[1, 3, 0, 2, 0]]
+
+
+def test_what_some_files_do_not_state_is_neutral(tmp_path: Path) -> None:
+    """Labels on the grid and others become one set, with neutral values for what is missing, and
+    for what no file has but was asked for."""
+    (tmp_path / "other").mkdir()
+    paths = [archive(tmp_path, **ROUTING), archive(tmp_path / "other", **FREE)]
+    labels = Labels(paths, ["backhaul", "distance_limit"])
+    instance, _ = labels.select(3, torch.arange(3))
+    assert instance["open_route"].tolist() == [0, 0, 1]
+    assert instance["time_windows"][0].tolist() == [[0, float("inf")]] * 3
+    assert instance["vehicle_count"].tolist() == [[SCHEMA["vehicle_count"].neutral], [5], [6]]
+    assert instance["backhaul"].tolist() == [[0] * 3] * 3
+    assert instance["distance_limit"].tolist() == [float("inf")] * 3
+    with pytest.raises(InputError, match="array distance is missing"):
+        Labels(paths, ["distance"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vehicle_count": np.array([5, 6, 7])}, r"array vehicle_count of shape \[3\], .*\[4\]"),
+        ({"time_windows": np.zeros(10)}, r"array time_windows of shape \[10\], expected \[10, 2\]"),
+        ({"open_route": np.array([0.0, 1, 0])}, "array open_route of torch.float64, .* integers"),
+        ({"depots": np.array([1, 1, 0])}, "array vehicle_count of shape"),
+        ({"tour": np.array([0, 2, 0, 1, 0, 0, 1, 2, 0, 1, 3, 0, 3, 0])}, "array tour, expected"),
+    ],
+)
+def test_free_labels_that_contradict_themselves(
+    tmp_path: Path, change: dict[str, np.ndarray], message: str
+) -> None:
+    """An array that does not fit the others is named."""
+    with pytest.raises(InputError, match=message):
+        Labels([archive(tmp_path, **(FREE | change))])
 
 
 @pytest.mark.parametrize("name", ["cvrp", "tsp"])

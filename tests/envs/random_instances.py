@@ -19,6 +19,7 @@ from nco.envs.constraints import (
     DistanceLimit,
     DurationLimit,
     Fleet,
+    FlexibleLoad,
     LinehaulFirst,
     LinehaulOnEachRoute,
     MaximumLoad,
@@ -97,6 +98,12 @@ def _load(rule: MaximumLoad, instance: TensorDict, rng: torch.Generator) -> Fiel
     amount = _integers(1, 4, _shape(instance), rng)
     fields["shipment"] = torch.where(instance["delivery"] > 0, amount, 0)
     return fields
+
+
+def _either_load(rule: FlexibleLoad, instance: TensorDict, rng: torch.Generator) -> Fields:
+    """Pickups by either rule, instance by instance."""
+    flag = _integers(0, 1, (len(instance),), rng)
+    return {**_two_ways(rule, instance, rng), "one_commodity": flag}
 
 
 def _pairs(rule: PickupDelivery, instance: TensorDict, rng: torch.Generator) -> Fields:
@@ -276,6 +283,7 @@ DRAW: dict[type, Draw] = {
     MinimumRoutes: _minimum_routes,
     AllowedVehicles: _allowed,
     OneCommodity: _two_ways,
+    FlexibleLoad: _either_load,
     LinehaulFirst: _linehaul_first,
     LinehaulOnEachRoute: lambda *_: {},
     DistanceLimit: _distance_limit,

@@ -51,6 +51,37 @@ def test_neutral_rules_change_no_mask(name: str) -> None:
         here, beyond = env.step(here, action), wide.step(beyond, action)
 
 
+@pytest.mark.parametrize("name", [*NAMES, "1pdvrp", "1pdvrpltw"])
+def test_the_widest_problem_covers_all_variants(name: str) -> None:
+    """The one that policies of all variants are trained on allows, with neutral values or with the
+    flag of one commodity, what the variant allows: its rollouts are feasible there."""
+    wide, env = problem("anyvrp"), problem(name)
+    instance = PROBLEMS[name].generator(6)(2, seeded(3))
+    there = widen(wide, env, instance)
+    assert there["one_commodity"].tolist() == [int(name.startswith("1"))] * 2
+    driven = rollout(wide, small_policy(wide), there, Sampling(), 3, rng=seeded(4))
+    for b in range(2):
+        for r in range(3):
+            row, wider = instance[b : b + 1], there[b : b + 1]
+            routes = wide.visits.routes(wider, driven.actions[b, r].tolist())
+            assert env.check(row, routes) == []
+            assert env.routes_cost(row, routes) == pytest.approx(float(driven.cost[b, r]))
+
+
+@pytest.mark.parametrize("name", [*SINGLE, "1pdvrp", "1pdvrpltw"])
+def test_the_widest_problem_allows_just_the_moves_of_the_variant(name: str) -> None:
+    """With one depot, its masks are those of the variant at every step."""
+    wide, env = problem("anyvrp"), problem(name)
+    instance = PROBLEMS[name].generator(5)(3, seeded(5))
+    there = widen(wide, env, instance)
+    here, beyond = env.reset(instance, 4), wide.reset(there, 4)
+    for step in range(env.max_steps(instance)):
+        mask = env.mask(here)
+        assert torch.equal(mask, wide.mask(beyond))
+        action = mask.float().flatten(0, 1).multinomial(1, generator=seeded(step)).view(3, 4)
+        here, beyond = env.step(here, action), wide.step(beyond, action)
+
+
 def test_what_a_policy_does_not_know_is_in_the_way() -> None:
     """Rules beyond the policy's, other objectives, and rules that cannot rest are named."""
     assert obstacles(problem("cvrp"), problem("vrptw")) == ["TimeWindows"]

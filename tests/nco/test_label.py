@@ -14,7 +14,7 @@ from nco.data.errors import InputError
 from nco.data.generators import CVRPGenerator, TSPGenerator
 from nco.data.labels import Labels
 from nco.data.seeding import seeded
-from nco.envs import problem
+from nco.envs import PROBLEMS, problem
 from nco.label import Settings, label_instances
 
 QUICK = Settings("fast-tsp", 0.01)
@@ -55,6 +55,29 @@ def test_routes_are_feasible_and_costs_on_the_grid(tmp_path: Path) -> None:
         routes = env.visits.routes(one, actions[row].tolist())
         assert env.check(one, routes) == []
         assert env.routes_cost(one, routes) * 1000 == pytest.approx(float(costs[row]), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vrptw", "1pdvrp", "mdovrp", "vrpbl"])
+def test_labels_of_any_rules_come_back(tmp_path: Path, name: str) -> None:
+    """Instances with windows, pickups, limits, depots or open ends come back as they were, with
+    solutions that the checker accepts at the cost that the file states."""
+    out = tmp_path / "labels.npz"
+    env = problem(name)
+    instances = PROBLEMS[name].generator(5)(2, seeded(2))
+    found = label_instances(env, instances, Settings("ortools", 0.2), out)
+    assert found.solved == 2
+    labels = Labels([out])
+    ((nodes, depots),) = labels.shapes
+    seen, actions = labels.select(nodes, torch.arange(2), depots)
+    assert seen.keys() == instances.keys()
+    for key in instances.keys():
+        assert torch.equal(seen[key], instances[key])
+    costs = np.load(out)["cost"]
+    for row in range(2):
+        one = seen[row : row + 1]
+        routes = env.visits.routes(one, actions[row].tolist())
+        assert env.check(one, routes) == []
+        assert env.routes_cost(one, routes) == pytest.approx(float(costs[row]), rel=1e-5)
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
@@ -120,8 +143,6 @@ def test_foreign_journals_and_finished_files_are_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize(("name", "rule"), [("op", "OptionalTour"), ("sdvrp", "SplitRoutes")])
 def test_problems_without_a_format_are_refused(tmp_path: Path, name: str, rule: str) -> None:
     """What a label file cannot hold is refused before anything is solved, naming the rule."""
-    from nco.envs import PROBLEMS
-
     instances = PROBLEMS[name].generator(5)(1, seeded(1))
     with pytest.raises(InputError, match=rule):
         label_instances(problem(name), instances, QUICK, tmp_path / "labels.npz")
