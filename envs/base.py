@@ -10,6 +10,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_nodes
+from nco.envs import native
 from nco.envs.plain import Plain
 from nco.envs.routes import Route, Violation
 
@@ -77,8 +78,11 @@ class State:
 
     def visit(self, node: Tensor) -> "State":
         """With nodes ``[B, R]`` visited."""
-        index = node.unsqueeze(-1)
         count = self.count
+        if count is not None and native.fits(self.visited, count, node):
+            visited, count = native.visit(self.visited, count, node)
+            return replace(self, visited=visited, count=count)
+        index = node.unsqueeze(-1)
         if count is not None:
             count = count + ~self.visited.gather(-1, index).squeeze(-1)
         return replace(self, visited=self.visited.scatter(-1, index, True), count=count)

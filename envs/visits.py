@@ -9,6 +9,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_nodes
+from nco.envs import native
 from nco.envs.base import Legs, State, Visits, one_hot
 from nco.envs.routes import Route, Violation
 
@@ -89,6 +90,9 @@ class DepotRoutes(Visits):
 
     def feasible(self, state: State) -> Tensor:
         # From the depot only to a customer, until all are served: an empty route is no move.
+        count = state.count
+        if count is not None and native.fits(state.visited, count, state.current):
+            return native.routes_open(state.visited, count, state.current)
         free = ~state.visited
         free[..., 0] = (state.current != 0) | _all_served(state)
         return free

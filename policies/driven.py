@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nco.data.compiled import at, threads
 from nco.policies import native
 from nco.policies.base import Driven, OutOfTime, Plan
 from nco.policies.decoder import PointerCache, PointerDecoder
@@ -118,7 +119,7 @@ class _Likelihood(torch.autograd.Function):
         grads = [t.new_zeros(t.shape) for t in (keys, values, logit_keys, by_node)]
         of_scalar = None if scalar is None else keys.new_zeros(len(keys), keys.shape[-1])
         of_likelihood = of_likelihood.contiguous()
-        places = [native.at(t) for t in (of_likelihood, *grads, of_scalar)]
+        places = [at(t) for t in (of_likelihood, *grads, of_scalar)]
         net = _net(ctx.decoder, ctx.cache, tables)
         call = _call(ctx.driven.plan, keys, None, ctx.driven.actions)
         native.kernels().drive_backward(
@@ -148,7 +149,7 @@ def _run(
     found = keys.new_empty(shape[:2])
     run = native.kernels().drive
     run.restype = ctypes.c_int64
-    places = native.at(actions), native.at(found)
+    places = at(actions), at(found)
     return actions, found, int(run(ctypes.byref(net), ctypes.byref(call), *places))
 
 
@@ -193,12 +194,12 @@ def _call(plan: Plan, keys: Tensor, draws: Tensor | None, given: Tensor | None) 
     call.batch, call.nodes, _ = keys.shape
     call.rollouts = plan.rollouts
     call.steps = plan.steps if given is None else given.shape[-1]
-    call.demand, call.capacity = native.at(plan.walk.demand), native.at(plan.walk.capacity)
+    call.demand, call.capacity = at(plan.walk.demand), at(plan.walk.capacity)
     first = None if plan.first is None else plan.first.contiguous()
-    call.first, call.given, call.draws = native.at(first), native.at(given), native.at(draws)
+    call.first, call.given, call.draws = at(first), at(given), at(draws)
     call.coldness = 1 / plan.temperature if plan.temperature and given is None else 1.0
     left = None if plan.deadline is None else plan.deadline - time.perf_counter()
     call.seconds = float("inf") if left is None or given is not None else left
-    call.threads = native.threads(keys.numel() * plan.rollouts)
+    call.threads = threads(keys.numel() * plan.rollouts)
     call.kept = first
     return call

@@ -1,75 +1,29 @@
 """
-Kernels for the CPU, compiled at the first use: the one place that knows whether there are any.
+Kernels of the networks for the CPU, compiled at the first use.
 
 PyTorch has no fast path for attention with small heads and few nodes on a CPU, and takes many calls
-for every step of a rollout. The folder `kernels` has both; the system's C++ compiler builds it once
-per machine into the user's cache. Without a compiler,
-or with ``NCO_KERNELS=0`` in the environment, everything is plain PyTorch and gives the same
-results. Other devices never come here.
+for every step of a rollout. The folder `kernels` has both. Without a compiler, or with
+``NCO_KERNELS=0`` in the environment, everything is plain PyTorch and gives the same results. Other
+devices never come here.
 """
 
 import ctypes
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-FOLDER = Path(__file__).with_name("kernels")
-FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
+from nco.data.compiled import arguments, at, build, threads
+
 WIDEST = 128  # channels of a head that the kernels have room for
 
 
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled kernels; None where they cannot be built."""
-    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None or os.environ.get("NCO_KERNELS") == "0":
-        return None
-    texts = [path.read_bytes() for path in sorted(FOLDER.glob("*.[ch]*"))]
-    what = (*texts, *(f.encode() for f in FLAGS), platform.processor().encode(), _cpu().encode())
-    name = hashlib.sha256(b"\0".join(what)).hexdigest()[:16]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nco"
-    target = folder / f"kernels-{name}.so"
-    try:
-        if not target.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _compile(compiler, target)
-        return ctypes.CDLL(str(target))
-    except OSError:
-        return None  # no home to write to, or nothing that can be loaded
-
-
-def _cpu() -> str:
-    """The model of the processor, where the system tells: code is built for it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    return "".join(line for line in lines[:30] if line.startswith(("model name", "flags")))
-
-
-def _compile(compiler: str, target: Path) -> None:
-    """Builds under a temporary name: other processes may build at the same moment."""
-    sources = sorted(map(str, FOLDER.glob("*.cpp")))
-    for parallel in (("-fopenmp",), ()):  # PyTorch's own pool of threads serves, where it is OpenMP
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".so")
-        os.close(handle)
-        command = [compiler, *FLAGS, *parallel, *sources, "-o", temporary]
-        done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode == 0:
-            os.replace(temporary, target)
-            return
-        os.unlink(temporary)
-    raise OSError(f"{compiler}: cannot build {FOLDER}")
+    return build(Path(__file__).with_name("kernels"))
 
 
 def fits(*tensors: Tensor) -> bool:
@@ -231,17 +185,11 @@ def _backward(
     kernels().attention_backward(*parts, *masked, *saved, *grads, *sizes, workers)
 
 
-def call(name: str, kind: torch.dtype, *arguments: Tensor | float | None) -> None:
+def call(name: str, kind: torch.dtype, *values: Tensor | float | None) -> None:
     """The kernel for numbers of this kind: places of tensors, whole numbers, real ones; threads."""
-    work = max(t.numel() for t in arguments if isinstance(t, Tensor))
+    work = max(t.numel() for t in values if isinstance(t, Tensor))
     run = getattr(kernels(), f"{name}_{'half' if kind == torch.bfloat16 else 'single'}")
-    run(*map(_argument, arguments), threads(work))
-
-
-def _argument(value: Tensor | float | None) -> Any:
-    if value is None or isinstance(value, Tensor):
-        return at(value)
-    return _int(value) if isinstance(value, int) else _float(value)
+    run(*arguments(*values), threads(work))
 
 
 def _side_by_side(t: Tensor) -> Tensor:
@@ -256,11 +204,6 @@ def kernels() -> ctypes.CDLL:
     return found
 
 
-def at(t: Tensor | None) -> ctypes.c_void_p:
-    """Where a tensor's numbers begin; null for None."""
-    return ctypes.c_void_p(None if t is None else t.data_ptr())
-
-
 def _strides(t: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
     return ctypes.c_int64(t.stride(0)), ctypes.c_int64(t.stride(1))
 
@@ -271,8 +214,3 @@ def _int(value: int) -> ctypes.c_int64:
 
 def _float(value: float) -> ctypes.c_float:
     return ctypes.c_float(value)
-
-
-def threads(work: int) -> ctypes.c_int64:
-    """Threads for so many elements: waking them takes longer than some thousands of these."""
-    return ctypes.c_int64(1 if work < 50_000 else torch.get_num_threads())

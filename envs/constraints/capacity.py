@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.envs import native
 from nco.envs.base import Constraint, State
 from nco.envs.plain import Plain
 from nco.envs.routes import Route, Violation
@@ -42,13 +42,16 @@ class Capacity(Constraint):
     def feasible(self, state: State) -> Tensor:
         room = of_vehicle(state, "capacity") - state.parts["load"]
         if "demand" in state.tables:
+            demand = state.tables["demand"].squeeze(1)
+            if native.fits(room, demand):
+                return native.fits_room(room.float(), demand)
             # On a CPU the comparison of numbers to truths is no vector code; these three are.
             return (room.float().unsqueeze(-1) - state.tables["demand"]).ge_(0).bool()
         return state.instance["demand"].unsqueeze(1) <= room.unsqueeze(-1)
 
     def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
         load = state.parts["load"] + state.instance["demand"].gather(1, action)
-        return {"load": torch.where(at_depot(state, action), 0, load)}
+        return {"load": load.masked_fill(at_depot(state, action), 0)}
 
     def node_features(self, instance: TensorDict) -> Tensor:
         return (instance["demand"] / largest_capacity(instance)).unsqueeze(-1).float()

@@ -7,6 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots, num_nodes
+from nco.envs import native
 from nco.envs.base import State
 from nco.envs.constraints.clock import Clock, seen
 from nco.envs.features import time_unit
@@ -17,6 +18,7 @@ from nco.envs.schedule import schedule
 from nco.envs.travel import of_vehicle, pick_rows, single, stays_out, time_kind
 
 PLENTY = 2.0  # time to spare that is as good as any more
+NEAR = 2**6  # double precision numbers around a sum, among which its exact bound is
 
 
 class TimeWindows(Clock):
@@ -63,13 +65,31 @@ class TimeWindows(Clock):
     def feasible(self, state: State) -> Tensor:
         if "last arrival" not in state.tables:
             return super().feasible(state)
-        last = pick_rows(state.tables["last arrival"], state.first.clamp_min(0))
-        arrival = state.parts["time"].unsqueeze(-1) + self._travel(
-            state, to_every(state, state.current)
-        )
+        table, time = state.tables["last arrival"], state.parts["time"]
+        travel = self._plain_travel(state)
+        if travel is not None and native.fits(time, state.current, state.first, travel, table):
+            return native.in_time(time, state.current, state.first, travel, table)
+        last = pick_rows(table, state.first.clamp_min(0))
+        arrival = time.unsqueeze(-1) + self._travel(state, to_every(state, state.current))
         fits = arrival <= last
         fits[..., : num_depots(state.instance)] = True  # the way home was tested on the way out
         return fits
+
+    def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
+        travel, time, current = self._plain_travel(state), state.parts["time"], state.current
+        service = state.tables.get("service", time)
+        plain = "last arrival" in state.tables and type(self).begin is Clock.begin
+        if travel is None or not (plain and native.fits(time, current, action, travel, service)):
+            return super().update(state, action)
+        opening = state.tables["open"].contiguous()
+        served = state.tables.get("service")
+        depots = num_depots(state.instance)
+        return {"time": native.ready(time, current, action, travel, opening, served, depots)}
+
+    def _plain_travel(self, state: State) -> Tensor | None:
+        """Travel times ``[B, N, N]``, if there is a table of them for all vehicles."""
+        travel = state.tables.get(time_kind(state.instance))
+        return None if "speed" in state.instance.keys() else travel
 
     def node_features(self, instance: TensorDict) -> Tensor:
         unit = time_unit(instance).view(-1, 1, 1)
@@ -140,7 +160,14 @@ def last_arrivals(instance: TensorDict, tables: dict[str, Tensor]) -> Tensor:
 
     low, high = ordinal(torch.full_like(close, -torch.inf)), ordinal(close)
     low = torch.where(in_time(close), high, low)  # mostly the window is what counts
-    for _ in range(64):
+    # Else it is what the way home leaves, but for the rounding of a few sums.
+    about = ordinal(closing - home - service)
+    below, above = about - NEAR, about + NEAR
+    inside = (low < below) & (above < high) & in_time(from_ordinal(below))
+    inside &= ~in_time(from_ordinal(above))
+    low, high = torch.where(inside, below, low), torch.where(inside, above, high)
+    found = bool((inside | (low == high)).all())
+    for _ in range(NEAR.bit_length() + 1 if found else 64):
         middle = (low >> 1) + (high >> 1) + (low & high & 1)
         fits = in_time(from_ordinal(middle))
         low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
