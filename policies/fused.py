@@ -29,7 +29,8 @@ def fits(layer: "EncoderLayer", x: Tensor) -> bool:
         and width // attention.heads <= native.WIDEST
         and layer.feed_forward[0].out_features % 16 == 0
         and attention.out.bias is not None
-        and native.fits(x)
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and native.on_cpu(x)
     )
 
 
@@ -48,7 +49,7 @@ def encoder_layer(layer: "EncoderLayer", x: Tensor) -> Tensor:
         *(p for k in (0, 2) for p in (feed_forward[k].weight, feed_forward[k].bias)),
         *_affine(layer.norm_feed_forward),
     )
-    found: Tensor = _Layer.apply(x, layer, torch.is_grad_enabled(), *weights)
+    found: Tensor = _Layer.apply(x.float(), layer, torch.is_grad_enabled(), *weights)
     return found
 
 

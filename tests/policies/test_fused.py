@@ -87,6 +87,14 @@ def test_layer_in_bfloat16_errs_no_more_than_pytorch(
         assert (ours - right).norm() <= 1.5 * (other - right).norm() + 1e-3 * right.norm()
 
 
+def test_what_goes_in_may_be_bfloat16() -> None:
+    """Embeddings of nodes come in bfloat16 under autocast; the residual stream is not."""
+    layer, x = new_layer("instance"), randn(2, 9, 32).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert fused.fits(layer, x)
+        assert torch.equal(layer(x), layer(x.float()))
+
+
 def test_bfloat16_attention_equals_that_of_its_numbers() -> None:
     """The kernel for bfloat16 computes in single precision and rounds at the end."""
     qkv = randn(2, 19, 3, 2, 16).bfloat16()
