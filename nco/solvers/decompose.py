@@ -7,6 +7,7 @@ routes there are (POPMUSIC: Taillard and Voss 2002; CL-LNS: Feijen et al. 2024, 
 neighborhood selection for the vehicle routing problem with time windows").
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -100,6 +101,30 @@ def restrict(
         gone = torch.tensor([(away or {}).get(v, 0) for v in range(count.shape[1])])
         part["vehicle_count"] = (count - gone).clamp_min(0)
     return part
+
+
+def vehicles_away(
+    instance: TensorDict, mine: Sequence[Route], others: Sequence[Route], spare: bool
+) -> dict[int, int]:
+    """
+    Vehicles of each depot node that a part may not use.
+
+    Parameters
+    ----------
+    instance
+        Batch size 1.
+    mine, others
+        Routes of the part, and of the rest.
+    spare
+        Whether vehicles that nobody drives are the part's. If not, it has as many as it drives: of
+        parts that are solved at once, one only may have more.
+    """
+    away = Counter(route.vehicle for route in others)
+    if not spare and "vehicle_count" in instance.keys():
+        driven = Counter(route.vehicle for route in mine)
+        counts = instance["vehicle_count"][0].tolist()
+        away = Counter({v: max(0, count - driven[v]) for v, count in enumerate(counts)})
+    return dict(away)
 
 
 def into_part(routes: Sequence[Route], nodes: Sequence[int]) -> tuple[Route, ...]:

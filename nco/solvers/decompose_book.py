@@ -1,6 +1,5 @@
 """The routes of a large solution while parts of it are improved."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
+from nco.solvers.decompose import vehicles_away
 from nco.solvers.decompose_choice import Choice, Part
 
 FEATURES = 6
@@ -77,11 +77,12 @@ class RouteBook:
         """The routes of a part."""
         return tuple(self._entries[key].route for key in part.routes)
 
-    def away(self, keys: Sequence[int]) -> dict[int, int]:
-        """Vehicles of each depot node that drive other routes than these."""
-        mine = set(keys)
-        others = (e.route.vehicle for key, e in self._entries.items() if key not in mine)
-        return dict(Counter(others))
+    def away(self, part: Part) -> dict[int, int]:
+        """Vehicles of each depot node that a part which was taken may not use."""
+        mine = set(part.routes)
+        others = [entry.route for key, entry in self._entries.items() if key not in mine]
+        alone = self._away <= mine
+        return vehicles_away(self.instance, self.routes_of(part), others, alone)
 
     def take(self, choice: Choice, rng: np.random.Generator) -> Part | None:
         """A part of routes that nobody improves at the moment; None where there is none."""

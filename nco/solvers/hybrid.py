@@ -1,9 +1,12 @@
 """The default solver: a policy proposes, classical search improves, on all cores at once."""
 
+import contextlib
 import os
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 
 import torch
 from tensordict import TensorDict
@@ -17,18 +20,24 @@ from nco.released import Released, default_policy, load_policy
 from nco.solution import Solution, judge
 from nco.solvers.base import refuse_hopeless
 from nco.solvers.decompose import separable
+from nco.solvers.hybrid_bench import Bench, Setting
 from nco.solvers.hybrid_crew import Crew
-from nco.solvers.hybrid_engines import Engine, Found, Parts, Task, find_engine
+from nco.solvers.hybrid_engines import Engine, Task, find_engine
+from nco.solvers.hybrid_halves import improve_halves, possible
 from nco.solvers.hybrid_parts import construct, improve_parts
-from nco.solvers.hybrid_proposals import Proposals, Propose, Proposer
-from nco.solvers.hybrid_rounds import begin, improve
+from nco.solvers.hybrid_proposals import Proposals, Propose
+from nco.solvers.hybrid_rounds import Rounds
 from nco.solvers.hybrid_run import Run
 from nco.solvers.savings import savings
+from nco.solvers.threads import one_thread
 
 WHOLE = 1500  # customers up to which the whole instance is searched
 PROPOSED = 2000  # customers up to which a policy proposes
 PROPOSING = 0.1  # of the time
-FEW, AT_LEAST = 100, 0.25  # so few customers are served even if it takes so much longer
+# Of the time that the whole instance is searched, with few and with more customers, before its
+# solution is shared out among the workers.
+OPENING, OPENING_OF_FEW, FEW = 0.25, 0.5, 250
+SMALL, AT_LEAST = 100, 0.25  # so few customers are served even if it takes so much longer
 # Seconds where no time limit is given.
 PER_CUSTOMER, SHORTEST, LONGEST = 0.02, 0.5, 60.0
 
@@ -37,11 +46,14 @@ class Hybrid:
     """
     A policy's proposals, and a savings solution, improved by PyVRP on all cores.
 
-    The processes start with different solutions and seeds, and take over the best one in the second
-    half of the time. Large instances are split into parts of neighbouring routes, which are
-    improved at once; which ones are worth it is learned on the way. Where PyVRP cannot express the
-    problem OR-Tools improves, and fast-tsp where the problem is a symmetric tour; where no policy
-    is at hand, they begin at once.
+    The processes start with different solutions and seeds. Then, where a part of a solution is a
+    solution of its own, they share out the routes of the best one in ever other ways; where not,
+    they take it over in the second half of the time. Large instances are split into smaller parts
+    of neighbouring routes; which ones are worth it is learned on the way. Where PyVRP cannot
+    express the problem OR-Tools improves, and fast-tsp where the problem is a symmetric tour; where
+    no policy is at hand, they begin at once.
+
+    The processes stay for the next instance, until the solver is closed or nobody has it any more.
 
     Parameters
     ----------
@@ -82,6 +94,39 @@ class Hybrid:
         self.workers = len(_cores()) if workers is None else workers
         self.proposals = proposals
         self.learned = learned
+        self._crew: Crew | None = None
+        self._hired_for: Released | None = None
+
+    def __enter__(self) -> "Hybrid":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the processes; the next instance starts others."""
+        if self._crew is not None:
+            self._crew.close()
+            self._crew = None
+
+    def ready(self, released: Released | None) -> Crew:
+        """The processes; they are forked where they have a policy in memory."""
+        if self._crew is not None and self._hired_for is not released:
+            self.close()
+        if self._crew is None:
+            # A forked process must not touch a GPU.
+            proposer = released if self.device.type == "cpu" else None
+            self._crew = Crew(Bench(proposer, self.device, self.search), self.workers)
+            self._hired_for = released
+            weakref.finalize(self, self._crew.close)
+        else:
+            self._crew.refill()
+        return self._crew
 
     def solve(
         self,
@@ -104,11 +149,14 @@ class Hybrid:
         run = Run(env, instance.cpu(), began, time_limit, seed)
         if start is not None and start.feasible:
             run.offer(start.routes)
-        quick = savings(env, run.instance)
-        if quick is not None:
-            run.offer(quick)
-        solve = self._by_parts if self._splits(run) else self._as_a_whole
-        name = solve(run, released)
+        crew = self.ready(released)
+        try:
+            with one_thread():
+                name = self._solve(run, crew, released)
+            crew.dismiss()
+        except BaseException:
+            self.close()
+            raise
         if run.best is None and run.refusal is not None:
             raise InputError(str(run.refusal))
         policy = f", policy {released.name}" if released is not None else ""
@@ -119,68 +167,100 @@ class Hybrid:
         return replace(run.best, seconds=seconds, solver=name, trace=tuple(run.trace))
 
     def policy_for(self, env: RoutingEnv) -> Released | None:
-        """See `nco.solvers.base.UsesPolicy`; None where classical search begins at once."""
+        """
+        See `nco.solvers.base.UsesPolicy`; None where classical search begins at once.
+
+        Whoever asks is about to solve: the processes start here, and have the policy in memory.
+        """
+        released = None
         if self.policy is not None:
             self.policy.require(env)
-            return self.policy if self.proposals else None
-        try:
-            return default_policy(env) if self.proposals else None
-        except InputError:
-            return None
+            released = self.policy if self.proposals else None
+        elif self.proposals:
+            with contextlib.suppress(InputError):
+                released = default_policy(env)
+        self.ready(released)
+        return released
 
-    def _splits(self, run: Run) -> bool:
-        """Whether the instance is solved by parts, by its size and what it is composed of."""
-        if run.env.num_customers(run.instance) <= WHOLE or not separable(run.env, run.instance):
-            return False
-        # To share out vehicles among customers is a problem of the whole.
-        return run.best is not None or not any(type(r) is Fleet for r in run.env.constraints)
-
-    def _by_parts(self, run: Run, released: Released | None) -> str:
-        engine = Parts(run.env, run.instance)
-        with Crew(engine, self.workers) as crew:
+    def _solve(self, run: Run, crew: Crew, released: Released | None) -> str:
+        """Does it; the name of who did."""
+        env, instance = run.env, run.instance
+        large = env.num_customers(instance) > WHOLE
+        if not large:  # workers get ready while a first solution is made
+            self._post(crew, Setting(env, instance))
+        quick = savings(env, instance)
+        if quick is not None:
+            run.offer(quick)
+        if large:
+            self._post(crew, Setting(env, instance, parts=self._splits(run)))
+        kind = self._await(run, crew)
+        if kind is None:  # nobody got ready in time
+            self._in_no_time(run)
+            return "savings"
+        if large and self._splits(run):
             if run.best is None:
                 construct(run, crew)
             if run.best is not None:
                 improve_parts(run, crew, self.learned)
-        return engine.name
+        else:
+            self._as_a_whole(run, crew, kind, released)
+        return kind.name
 
-    def _as_a_whole(self, run: Run, released: Released | None) -> str:
-        engine = find_engine(run.env, run.instance)
-        proposer = None
-        if released is not None and run.env.num_customers(run.instance) <= PROPOSED:
-            proposer = Proposer(run.env, run.instance, released, self.device, self.search)
-        elsewhere = self.device.type != "cpu"  # a forked process must not touch a GPU
-        with Crew(Bench(engine, None if elsewhere else proposer), self.workers) as crew:
-            begin(run, crew, engine, Propose(run.at(PROPOSING), run.seed) if proposer else None)
-            if proposer is not None and elsewhere:
-                for routes in proposer(Propose(run.at(PROPOSING), run.seed)).solutions:
-                    run.offer(routes)
-            improve(run, crew, engine)
-        if run.best is None and run.env.num_customers(run.instance) <= FEW:
+    def _post(self, crew: Crew, setting: Setting) -> None:
+        for worker in list(crew.idle):
+            crew.submit(worker, setting)
+
+    def _await(self, run: Run, crew: Crew) -> type[Engine] | None:
+        """Waits until the workers are ready."""
+        kind: type[Engine] | None = None
+        while crew.busy and time.perf_counter() < run.stop:
+            for _, result in crew.wait(run.stop - time.perf_counter()):
+                if isinstance(result, type):
+                    kind = result
+                elif isinstance(result, Exception):
+                    run.refusal = result
+        return kind
+
+    def _splits(self, run: Run) -> bool:
+        """Whether a large instance is solved by parts, by what it is composed of."""
+        if not separable(run.env, run.instance):
+            return False
+        # To share out vehicles among customers is a problem of the whole.
+        return run.best is not None or not any(type(r) is Fleet for r in run.env.constraints)
+
+    def _as_a_whole(
+        self, run: Run, crew: Crew, kind: type[Engine], released: Released | None
+    ) -> None:
+        customers, workers = run.env.num_customers(run.instance), len(crew.idle)
+        share = 1.0
+        shared = run.best is None or possible(run, workers) > 1
+        if shared and kind.halves and separable(run.env, run.instance):
+            share = OPENING if customers > FEW else OPENING_OF_FEW
+        opening = Rounds(run, crew, kind, share)
+        propose = None
+        if released is not None and customers <= PROPOSED:
+            propose = Propose(run.at(PROPOSING), run.seed)
+        elsewhere = self.device.type != "cpu"
+        opening.begin(None if elsewhere else propose)
+        if propose is not None and elsewhere and released is not None:
+            bench = Bench(released, self.device, self.search)
+            bench(Setting(run.env, run.instance))
+            proposals = bench(propose)
+            for routes in proposals.solutions if isinstance(proposals, Proposals) else ():
+                run.offer(routes)
+        opening.improve()
+        if share < 1:
+            improve_halves(run, crew)
+            rest = Rounds(run, crew, kind)  # where parts would be too small
+            rest.begin()
+            rest.improve()
+        self._in_no_time(run)
+
+    def _in_no_time(self, run: Run) -> None:
+        """Small instances get a solution whatever the limit."""
+        if run.best is None and run.env.num_customers(run.instance) <= SMALL:
+            engine = find_engine(run.env, run.instance)
             run.offer(engine(Task(time.perf_counter() + AT_LEAST, run.seed)).routes)
-        return engine.name
-
-
-class Bench:
-    """
-    What a worker can do.
-
-    Parameters
-    ----------
-    engine
-        Carries out a `Task`.
-    proposer
-        Carries out a `Propose`.
-    """
-
-    def __init__(self, engine: Engine, proposer: Proposer | None):
-        self.engine, self.proposer = engine, proposer
-
-    def __call__(self, task: Task | Propose) -> Found | Proposals:
-        """The result of a task."""
-        if isinstance(task, Task):
-            return self.engine(task)
-        return self.proposer(task) if self.proposer else Proposals(())
 
 
 def _cores() -> set[int]:

@@ -1,5 +1,5 @@
 """
-Processes that solve parts at once, started within milliseconds and gone when they are not needed.
+Processes that work at once, started within milliseconds and kept for the next instance.
 
 They are forked where the system can: a child has the instance in memory and imports nothing, where
 a spawned one imports torch for seconds. A forked child of a process with threads must not wait for
@@ -37,35 +37,54 @@ class Crew:
     work
         Called with each task; what it returns or raises is the result.
     size
-        Number of workers. Fewer come where the system refuses; a worker that dies is not replaced.
-        Where there is none (any more), this process is the worker `HERE`.
+        Number of workers. Fewer come where the system refuses; one that dies is replaced by
+        `refill` alone. Where there is none (any more), this process is the worker `HERE`.
     """
 
     def __init__(self, work: Work, size: int):
         self._links: dict[int, tuple[Connection, BaseProcess]] = {}
-        self._work = work
+        self._gone: list[BaseProcess] = []  # killed: the end of a large process takes a moment
+        self._work, self._size = work, size
         self._results: list[tuple[int, Any]] = []  # of this process
         self.idle: list[int] = []
         self.busy: set[int] = set()
+        self.refill()
+
+    def refill(self) -> None:
+        """Replaces workers that died, or were dismissed."""
         try:
             with _uninterrupted():
-                self._hire(size)
+                self._bury()
+                self._hire()
         except BaseException:
             self.close()
             raise
         self._step_in()
 
-    def _hire(self, size: int) -> None:
-        for number in range(size):
+    def _hire(self) -> None:
+        for number in range(self._size):
+            if number in self._links:
+                continue
             try:
                 self._links[number] = _start(self._work)
             except (OSError, AssertionError):  # no process left, or children are not allowed to us
                 break
             self.idle.append(number)
+        if self._links and HERE in self.idle:
+            self.idle.remove(HERE)
 
     def _step_in(self) -> None:
         if not self._links:
             self.idle = [HERE]
+
+    def dismiss(self) -> None:
+        """Ends those workers that are still busy, and drops what they would have found."""
+        for worker in list(self.busy):
+            if worker in self._links:
+                self._end(worker)
+        self.busy.clear()
+        self._results.clear()
+        self._step_in()
 
     def submit(self, worker: int, task: object) -> None:
         """Hands a task to an idle worker; this process carries it out at once."""
@@ -108,18 +127,24 @@ class Crew:
 
     def close(self) -> None:
         """Ends all workers at once, whatever they do."""
-        for _, process in self._links.values():
-            process.kill()  # all at once: the end of a large process takes a moment
         for worker in list(self._links):
             self._end(worker)
+        self._bury()
 
     def _end(self, worker: int) -> None:
         link, process = self._links.pop(worker)
         self.busy.discard(worker)
+        if worker in self.idle:
+            self.idle.remove(worker)
         process.kill()
-        process.join()
-        process.close()
         link.close()
+        self._gone.append(process)
+
+    def _bury(self) -> None:
+        for process in self._gone:
+            process.join()
+            process.close()
+        self._gone.clear()
 
     def __enter__(self) -> "Crew":
         return self

@@ -17,13 +17,11 @@ from nco.envs.visits import Tour
 from nco.solution import Solution
 from nco.solvers.decompose import into_part, out_of_part, restrict
 from nco.solvers.fast_tsp import FastTSP
-from nco.solvers.hybrid_pyvrp import Penalties, PyVRPSearch
+from nco.solvers.hybrid_pyvrp import PART_HISTORY, Penalties, PyVRPSearch
 from nco.solvers.ortools import ORTools
 
 ROUNDS = 8  # of a search that goes on where it stopped
-# Of penalties: strong ones improve at once; weak ones wander far out of what is feasible, and come
-# back later with better solutions.
-STRENGTHS = (10.0, 1.0)
+STRENGTH = 10.0  # of penalties: weaker ones wander far out of what is feasible for a while
 Routes = tuple[Route, ...]
 
 
@@ -42,7 +40,7 @@ class Task:
         What to improve; empty to go on from what the worker has, or to begin from nothing.
     variant
         0 for the search as it is; others differ from it, so that not all workers do the same.
-    penalties
+    multiples
         See `PyVRPSearch.begin`.
     nodes
         Those of a part, see `nco.solvers.decompose`; None for the whole instance.
@@ -54,7 +52,7 @@ class Task:
     seed: int = 0
     routes: Routes = ()
     variant: int = 0
-    penalties: Penalties | None = None
+    multiples: Penalties | None = None
     nodes: tuple[int, ...] | None = None
     away: Mapping[int, int] = field(default_factory=dict)
 
@@ -64,7 +62,7 @@ class Found:
     """The best routes that a worker has; none if it has no feasible solution."""
 
     routes: Routes
-    penalties: Penalties | None = None
+    multiples: Penalties | None = None
 
 
 class Engine(Protocol):
@@ -75,11 +73,15 @@ class Engine(Protocol):
     ----------
     name
         Of the solver behind it.
+    halves
+        Whether it solves parts, too.
     """
 
     name: str
+    halves: bool
 
-    def ends(self, variant: int) -> Sequence[float]:
+    @staticmethod
+    def ends(variant: int) -> Sequence[float]:
         """When its rounds end, as shares of the time; after each, workers hear of the best."""
         ...
 
@@ -92,6 +94,7 @@ class Tours:
     """fast-tsp: it has no seed, so variants number the nodes in another order."""
 
     name = FastTSP.name
+    halves = False
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
         self.env, self.instance, self.runs = env, instance, 0
@@ -102,7 +105,8 @@ class Tours:
             if not torch.equal(matrix, matrix.T):
                 raise InputError("fast-tsp cannot express asymmetric distances")
 
-    def ends(self, variant: int) -> Sequence[float]:
+    @staticmethod
+    def ends(variant: int) -> Sequence[float]:
         """See `Engine`: a variant has something early."""
         return (0.3, 1.0) if variant else (1.0,)
 
@@ -121,33 +125,39 @@ class Searches:
     """PyVRP on the whole instance, round after round."""
 
     name = "pyvrp"
+    halves = True
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
         self.search = PyVRPSearch(env, instance)
+        self._parts = Parts(env, instance)
 
-    def ends(self, variant: int) -> Sequence[float]:
+    @staticmethod
+    def ends(variant: int) -> Sequence[float]:
         """See `Engine`."""
         return [(k + 1) / ROUNDS for k in range(ROUNDS)]
 
     def __call__(self, task: Task) -> Found:
+        if task.nodes is not None:
+            return self._parts(task)
         if not self.search.begun:
-            strength = STRENGTHS[task.variant % len(STRENGTHS)]
-            self.search.begin(task.routes, task.seed, strength)
+            self.search.begin(task.routes, task.seed, STRENGTH)
         elif task.routes:
             self.search.adopt(task.routes)
-        return Found(self.search.run(task.deadline), self.search.penalties)
+        return Found(self.search.run(task.deadline), self.search.multiples)
 
 
 class Assignments:
     """OR-Tools, begun again from the best; it has no seed, so variants begin differently."""
 
     name = ORTools.name
+    halves = False
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
         self.env, self.instance = env, instance
         self._last: Routes = ()
 
-    def ends(self, variant: int) -> Sequence[float]:
+    @staticmethod
+    def ends(variant: int) -> Sequence[float]:
         """See `Engine`: it may be late in the end, so it has something early."""
         return (0.4, 0.95)
 
@@ -163,11 +173,13 @@ class Parts:
     """PyVRP on parts of an instance, OR-Tools where it refuses."""
 
     name = "pyvrp"
+    halves = True
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
         self.env, self.instance = env, instance
 
-    def ends(self, variant: int) -> Sequence[float]:
+    @staticmethod
+    def ends(variant: int) -> Sequence[float]:
         """See `Engine`: parts have their own times."""
         return ()
 
@@ -180,8 +192,8 @@ class Parts:
         except InputError:
             found = Assignments(self.env, part)(replace(task, routes=routes))
             return Found(out_of_part(found.routes, nodes))
-        search.begin(routes, task.seed, STRENGTHS[0], task.penalties)
-        return Found(out_of_part(search.run(task.deadline), nodes), search.penalties)
+        search.begin(routes, task.seed, STRENGTH, task.multiples, PART_HISTORY)
+        return Found(out_of_part(search.run(task.deadline), nodes), search.multiples)
 
 
 def find_engine(env: RoutingEnv, instance: TensorDict) -> Engine:

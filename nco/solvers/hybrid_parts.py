@@ -10,6 +10,7 @@ from nco.solvers.decompose_book import FEATURES, RouteBook
 from nco.solvers.decompose_choice import LearnedChoice, Part, RandomChoice
 from nco.solvers.hybrid_crew import Crew
 from nco.solvers.hybrid_engines import Found, Routes, Task
+from nco.solvers.hybrid_pyvrp import Penalties
 from nco.solvers.hybrid_run import Run
 
 SIZE = 250  # customers of a part
@@ -85,7 +86,7 @@ def improve_parts(run: Run, crew: Crew, learned: bool) -> None:
     customers = run.env.num_customers(run.instance)
     share = run.limit * cores * SIZE / customers / VISITS
     seconds = min(LONGEST, max(SHORTEST, share))
-    penalties = None
+    multiples: Penalties | None = None
     under_way: dict[int, tuple[Part, float]] = {}
     cost = run.best.cost if run.best is not None else 0.0
     tries = 0
@@ -102,9 +103,9 @@ def improve_parts(run: Run, crew: Crew, learned: bool) -> None:
                 deadline=min(now + seconds, run.stop),
                 seed=run.seed + tries,
                 routes=routes,
-                penalties=penalties,
+                multiples=multiples,
                 nodes=tuple(nodes),
-                away=book.away(part.routes),
+                away=book.away(part),
             )
             under_way[worker] = part, now
             crew.submit(worker, task)
@@ -118,6 +119,7 @@ def improve_parts(run: Run, crew: Crew, learned: bool) -> None:
                 continue
             gain = book.put(part, found.routes, spent)
             choice.learn(part, gain / spent)
+            multiples = found.multiples
             if gain > 0:
                 cost -= gain
                 run.trace.append((time.perf_counter() - run.began, cost))

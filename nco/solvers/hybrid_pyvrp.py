@@ -8,7 +8,13 @@ import numpy as np
 import pyvrp
 from numpy.typing import ArrayLike
 from pyvrp.PenaltyManager import PenaltyManager, PenaltyParams
-from pyvrp.search import OPERATORS, LocalSearch, PerturbationManager, compute_neighbours
+from pyvrp.search import (
+    OPERATORS,
+    LocalSearch,
+    NeighbourhoodParams,
+    PerturbationManager,
+    compute_neighbours,
+)
 from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
@@ -16,17 +22,21 @@ from nco.solution import Solution
 from nco.solvers.pyvrp import draft_of, initial_solution, routes_of
 
 UPDATE = 500  # iterations between looks at whether penalties fit
-HISTORY = 100  # solutions of late acceptance; PyVRP's 300 are for longer runs
-Penalties = tuple[list[float], float, float]
+# Solutions of late acceptance. PyVRP's 300 are for longer runs; a part is a small instance, which
+# has as many iterations in less time.
+HISTORY, PART_HISTORY = 100, 300
+NEIGHBOURS = 20  # of a customer, as in HGS; PyVRP's 50 take twice the time for each iteration
+Penalties = tuple[list[float], float, float]  # of a unit of each load, of duration, of distance
 
 
 class PyVRPSearch:
     """
     Iterated local search with late acceptance, as PyVRP's own (which restarts when called again).
 
-    Two things differ. Penalties begin where an average amount too much costs an average leg, not in
-    the middle of what they may ever be: those take more iterations to come down than a short run
-    has. And the search goes on where it stopped, so that processes can exchange what they found.
+    Three things differ. Penalties begin where an average amount too much costs an average leg, not
+    in the middle of what they may ever be: those take more iterations to come down than a short run
+    has. Moves are tried among fewer neighbours, which makes twice the iterations of the same time.
+    And the search goes on where it stopped, so that processes can exchange what they found.
 
     Parameters
     ----------
@@ -49,7 +59,8 @@ class PyVRPSearch:
         routes: Sequence[Route],
         seed: int,
         strength: float = 1.0,
-        penalties: Penalties | None = None,
+        multiples: Penalties | None = None,
+        history: int = HISTORY,
     ) -> None:
         """
         Starts a search.
@@ -62,22 +73,32 @@ class PyVRPSearch:
             Of all randomness.
         strength
             Multiple of the penalties that are estimated.
-        penalties
-            Those of an earlier search to begin with.
+        multiples
+            Those of an earlier search, which has left nothing to improve at once, instead of one
+            strength for all penalties.
+        history
+            Solutions of late acceptance.
         """
+        self._length = history
         rng = pyvrp.RandomNumberGenerator(seed % 2**32)
         self._search = LocalSearch(
-            self.data, rng, compute_neighbours(self.data), PerturbationManager()
+            self.data,
+            rng,
+            compute_neighbours(self.data, NeighbourhoodParams(num_neighbours=NEIGHBOURS)),
+            PerturbationManager(),
         )
         for operator in OPERATORS:
             if operator.supports(self.data):
                 self._search.add_operator(operator(self.data))
         parameters = PenaltyParams(solutions_between_updates=UPDATE)
-        begin = (
-            penalties or estimate(self.data, strength) or parameters.midpoint_penalties(self.data)
-        )
+        self._unit = estimate(self.data) or parameters.midpoint_penalties(self.data)
+        loads = [strength] * self.data.num_load_dimensions
+        begin = _times(multiples or (loads, strength, strength), self._unit)
         self._penalties = PenaltyManager(begin, parameters)
         start = self._read(routes)
+        if start is not None and multiples is not None:
+            self._adopt(start)
+            return
         rough = start or pyvrp.Solution.make_random(self.data, rng)
         better = self._search(rough, self._penalties.max_cost_evaluator(), exhaustive=True)
         self._adopt(better if start is None or better.is_feasible() else start)
@@ -88,10 +109,11 @@ class PyVRPSearch:
         return self._best is not None
 
     @property
-    def penalties(self) -> Penalties:
-        """Those that the search has come to."""
-        loads, duration, distance = self._penalties.penalties()
-        return list(loads), float(duration), float(distance)
+    def multiples(self) -> Penalties:
+        """What the search has made of the estimated penalties: of use for similar instances."""
+        loads, duration, distance = self._unit
+        inverse = [1 / load for load in loads], 1 / duration, 1 / distance
+        return _times(self._penalties.penalties(), inverse)
 
     def adopt(self, routes: Sequence[Route]) -> None:
         """Goes on from another solution."""
@@ -107,7 +129,7 @@ class PyVRPSearch:
 
     def _adopt(self, solution: pyvrp.Solution) -> None:
         self._best = self._current = self._first = solution
-        self._history: deque[pyvrp.Solution] = deque(maxlen=HISTORY)
+        self._history: deque[pyvrp.Solution] = deque(maxlen=self._length)
 
     def run(self, deadline: float) -> tuple[Route, ...]:
         """
@@ -136,7 +158,7 @@ class PyVRPSearch:
 
     def _accept(self, found: pyvrp.Solution, costs: pyvrp.CostEvaluator) -> None:
         """Late acceptance (Burke and Bykov 2017), with both enhancements of section 4.2."""
-        full = len(self._history) == HISTORY
+        full = len(self._history) == self._length
         late = self._history[0] if full else self._first
         bound, now = costs.penalised_cost(late), costs.penalised_cost(self._current)
         cost = costs.penalised_cost(found)
@@ -146,21 +168,14 @@ class PyVRPSearch:
         self._history.append(self._current if now < bound or not full else late)
 
 
-def estimate(data: pyvrp.ProblemData, strength: float) -> Penalties | None:
-    """
-    Penalties under which an average amount too much costs an average leg.
-
-    Returns
-    -------
-    tuple or None
-        For a unit of each load, of duration and of distance. None where legs cost nothing.
-    """
+def estimate(data: pyvrp.ProblemData) -> Penalties | None:
+    """Penalties under which an average amount too much costs an average leg; None of free legs."""
     kind = data.vehicle_type(0)
     rows = slice(None, None, max(1, data.num_locations // 500))
     distance = data.distance_matrix(kind.profile)[rows]
     duration = data.duration_matrix(kind.profile)[rows]
     legs = kind.unit_distance_cost * distance + kind.unit_duration_cost * duration
-    leg = strength * float(np.median(legs))
+    leg = float(np.median(legs))
     if not leg > 0:
         return None
     amounts = [
@@ -171,6 +186,11 @@ def estimate(data: pyvrp.ProblemData, strength: float) -> Penalties | None:
     loads = [leg / _mean_positive(values) for values in amounts]
     times = leg / _mean_positive(duration.flatten())
     return loads, times, leg / _mean_positive(distance.flatten())
+
+
+def _times(a: Penalties, b: Penalties) -> Penalties:
+    loads = [float(x * y) for x, y in zip(a[0], b[0], strict=True)]
+    return loads, float(a[1] * b[1]), float(a[2] * b[2])
 
 
 def _mean_positive(values: ArrayLike) -> float:

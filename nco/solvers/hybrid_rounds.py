@@ -13,75 +13,73 @@ SHORTEST = 0.03  # of the time that a round is worth beginning for
 TOGETHER = 0.45  # of the time, after which every worker goes on from the best
 
 
-def begin(run: Run, crew: Crew, engine: Engine, propose: Propose | None) -> None:
+class Rounds:
     """
-    Sets all workers to work.
-
-    Parameters
-    ----------
-    run, crew, engine
-        See `improve`.
-    propose
-        For the last worker, before it searches too.
-    """
-    workers = list(crew.idle)
-    if propose is not None:
-        crew.submit(workers.pop(), propose)
-    for worker in workers:
-        crew.submit(worker, _first(run, engine, worker, run.routes))
-
-
-def _first(run: Run, engine: Engine, worker: int, routes: Sequence[Route]) -> Task:
-    variant = max(0, worker)
-    deadline = _next(run, engine, worker) or run.stop
-    return Task(deadline, run.seed + variant, tuple(routes), variant)
-
-
-def improve(run: Run, crew: Crew, engine: Engine) -> None:
-    """
-    Goes on until the time is over or nobody is left.
+    A stretch of the time in which all workers search the whole instance.
 
     Parameters
     ----------
     run
         Takes what is found.
-    crew, engine
-        The workers, who have begun, and what they search with.
+    crew
+        The workers.
+    kind
+        What they search with.
+    share
+        Of the time, when it is over.
     """
-    while crew.busy and time.perf_counter() < run.cut:
-        for worker, result in crew.wait(run.cut - time.perf_counter()):
-            goes_on = run.stop - time.perf_counter() > SHORTEST * run.limit
-            if isinstance(result, Found):
-                run.offer(result.routes)
-                deadline = _next(run, engine, worker)
-                if deadline is not None:
-                    routes = run.routes if _lags(run, result) else ()
-                    variant = max(0, worker)
-                    crew.submit(worker, Task(deadline, run.seed + variant, routes, variant))
-            elif isinstance(result, Proposals):
-                for routes in result.solutions:
-                    run.offer(routes)
-                if goes_on:
-                    start = result.solutions[0] if result.solutions else run.routes
-                    crew.submit(worker, _first(run, engine, worker, start))
-            elif not isinstance(result, WorkerDied):
-                run.refusal = result
-            elif HERE in crew.idle and goes_on:  # the last one
-                crew.submit(HERE, _first(run, engine, HERE, run.routes))
 
+    def __init__(self, run: Run, crew: Crew, kind: type[Engine], share: float = 1.0):
+        self.run, self.crew, self.kind, self.share = run, crew, kind, share
 
-def _lags(run: Run, found: Found) -> bool:
-    """Whether a worker had better go on from the best."""
-    if run.best is None:
-        return False
-    if time.perf_counter() < run.at(TOGETHER):
-        return False
-    return not found.routes or run.env.routes_cost(run.instance, found.routes) > run.best.cost
+    @property
+    def end(self) -> float:
+        """When the last round ends."""
+        return min(self.run.at(self.share), self.run.stop)
 
+    @property
+    def cut(self) -> float:
+        """When nobody waits any more."""
+        return self.run.cut - (1 - self.share) * self.run.limit
 
-def _next(run: Run, engine: Engine, worker: int) -> float | None:
-    """When a round that begins now ends; None where it would be none."""
-    now = time.perf_counter()
-    ends = [min(run.at(share), run.stop) for share in engine.ends(max(0, worker))]
-    ahead = [end for end in ends if end - now > SHORTEST * run.limit]
-    return ahead[0] if ahead else None
+    def begin(self, propose: Propose | None = None) -> None:
+        """Sets all idle workers to work; the last one proposes before it searches."""
+        workers = list(self.crew.idle)
+        if propose is not None and workers:
+            self.crew.submit(workers.pop(), propose)
+        for worker in workers:
+            self._search(worker, self.run.routes)
+
+    def improve(self) -> None:
+        """Goes on until the time is over or nobody is left."""
+        run, crew = self.run, self.crew
+        while crew.busy and time.perf_counter() < self.cut:
+            for worker, result in crew.wait(self.cut - time.perf_counter()):
+                if isinstance(result, Found):
+                    run.offer(result.routes)
+                    self._search(worker, run.routes if self._lags(result) else ())
+                elif isinstance(result, Proposals):
+                    for routes in result.solutions:
+                        run.offer(routes)
+                    self._search(worker, result.solutions[0] if result.solutions else run.routes)
+                elif not isinstance(result, WorkerDied):
+                    run.refusal = result
+                elif HERE in crew.idle:  # the last one died
+                    self._search(HERE, run.routes)
+
+    def _search(self, worker: int, routes: Sequence[Route]) -> None:
+        """Has an idle worker search until the next end of a round, if there is one."""
+        now = time.perf_counter()
+        variant = max(0, worker)
+        ends = [min(self.run.at(share * self.share), self.end) for share in self.kind.ends(variant)]
+        ahead = [end for end in ends if end - now > SHORTEST * self.run.limit]
+        if ahead:
+            task = Task(ahead[0], self.run.seed + variant, tuple(routes), variant)
+            self.crew.submit(worker, task)
+
+    def _lags(self, found: Found) -> bool:
+        """Whether a worker had better go on from the best."""
+        run = self.run
+        if run.best is None or time.perf_counter() < run.at(TOGETHER * self.share):
+            return False
+        return not found.routes or run.env.routes_cost(run.instance, found.routes) > run.best.cost

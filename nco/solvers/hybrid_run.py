@@ -8,8 +8,9 @@ from tensordict import TensorDict
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 
-EARLY, LATE = 0.015, 0.01  # of the time, by which workers end early and may be late
-CLOSING = 0.05  # seconds that it takes to end the workers, where that is no large part of the time
+EARLY, LATE = 0.01, 0.03  # of the time, by which workers end early and may be late
+# Seconds that they end early at least and at most: for their last step and the way back.
+LEAST, MOST = 0.003, 0.05
 
 
 class Run:
@@ -45,7 +46,7 @@ class Run:
     @property
     def stop(self) -> float:
         """When workers end, such that what they found can be checked in time."""
-        return self.at(1 - EARLY) - min(CLOSING, EARLY * self.limit) - 1.5 * self._judging
+        return self.at(1) - min(MOST, max(LEAST, EARLY * self.limit)) - 1.5 * self._judging
 
     @property
     def cut(self) -> float:
