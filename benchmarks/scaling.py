@@ -24,14 +24,15 @@ import torch
 
 from nco.data.generators import CVRPGenerator
 from nco.data.seeding import seeded
-from nco.decoding import Sampling, Single, rollout
+from nco.decoding import Sampling, Single, replay, rollout
 from nco.envs import problem
 from nco.policies import AttentionPolicy
 from nco.policies.graph import GatedGCN
 
 HERE = Path(__file__).parent
 DENSE, NEAR = "all nodes", "20 near nodes"
-SIZES = {DENSE: [50, 100, 200, 500, 1000, 2000], NEAR: [50, 100, 200, 500, 1000, 2000, 5000, 10000]}
+NODES = [50, 100, 200, 500, 1000, 2000, 5000, 10000]
+SIZES = {DENSE: NODES, NEAR: NODES}
 BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 LINEAR_FROM = 200  # nodes from which on the exponent is fitted: below, every step costs the same
 DIM, HIDDEN, LAYERS = 128, 512, 6  # of the network whose training step is profiled
@@ -125,8 +126,7 @@ def training_step(batch: int = 64, size: int = 50) -> list[Row]:
                 env, policy, instance, Sampling(), size, first, seeded(k), embeddings, record=True
             )
         assert done.trajectory is not None
-        with phase("likelihood, forward"):
-            likelihood = policy.evaluate(embeddings, done.trajectory)
+        likelihood = policy.evaluate(embeddings, done.trajectory)  # known since the rollouts
         loss = ((done.cost - done.cost.mean(-1, keepdim=True)) * likelihood).mean()
         with phase("backward"):
             loss.backward()
@@ -135,14 +135,14 @@ def training_step(batch: int = 64, size: int = 50) -> list[Row]:
             optimizer.zero_grad()
         if k == 14:
             spent.clear()  # rollouts are shorter now
-    nodes, steps = size + 1, done.actions.shape[-1]
-    choices = float((done.trajectory.free & _choice(done)).sum())
+    nodes = size + 1
+    seen = replay(env, instance, done.actions, forced=1)
+    choices = float((seen.free.flatten(1) & (seen.context.mask.sum(-1) > 1)).sum())
     encoder = batch * nodes * LAYERS * 2.0 * (4 * DIM**2 + 2 * DIM * HIDDEN + 2 * nodes * DIM)
     decision = 2.0 * 3 * nodes * DIM
     flops = {
         "encoder, forward": encoder,
-        "rollouts": batch * size * steps * decision,
-        "likelihood, forward": choices * decision,
+        "rollouts": choices * decision,
         "backward": 2 * encoder + 2 * choices * decision,
     }
     total = sum(spent.values())
@@ -157,11 +157,6 @@ def training_step(batch: int = 64, size: int = 50) -> list[Row]:
         }
         for name, took in spent.items()
     ]
-
-
-def _choice(done: Any) -> torch.Tensor:
-    """Steps with more than one move, ``[B, R, T]``."""
-    return done.trajectory.context.mask.sum(-1).view_as(done.actions) > 1
 
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:

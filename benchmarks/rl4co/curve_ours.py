@@ -19,14 +19,14 @@ def build(options: dict[str, Any]) -> Any:
     env = problem(options["problem"])
     generator = {"cvrp": CVRPGenerator, "tsp": TSPGenerator}[options["problem"]](options["size"])
     policy = AttentionPolicy(env, layers=6, norm="instance", graph_context=False)
-    module = REINFORCE(env, policy, starts=-1)
+    module = REINFORCE(env, policy, starts=options["starts"])
     module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer
-    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-4, weight_decay=1e-6)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=options["rate"], weight_decay=1e-6)
     held_out = instances({"data": options["instances"]})
 
     def train(k: int) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=options["autocast"]):
-            loss = module.training_step(generator(64, seeded(k + 1)), k)
+            loss = module.training_step(generator(options["batch"], seeded(k + 1)), k)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
