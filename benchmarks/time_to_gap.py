@@ -4,8 +4,8 @@ How long nco needs for what RL4CO's POMO learns in so many minutes; same network
     python benchmarks/time_to_gap.py --rl4co-python RL4CO_VENV/bin/python --problem cvrp --size 20
 
 RL4CO trains first, its POMO with its defaults; then nco trains until its multi-start cost on the
-same held-out instances is as good: the same network, by its own recipe (``--rate``, ``--batch``,
-``--starts``, bfloat16). Writes both curves to time_to_gap_PROBLEM_SIZE.csv beside this file.
+same held-out instances is as good: the same network, by its own recipe (``--rate``, ``--plan``,
+``--batch``, ``--starts``, bfloat16). Writes both curves to time_to_gap_PROBLEM_SIZE.csv beside this file.
 Neither side's validation counts. Other work on the machine disturbs wall seconds: ``--clock cpu``
 counts processor time. ``--theirs CSV`` takes RL4CO's half from an earlier file.
 """
@@ -44,7 +44,8 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=500, help="instances")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
-    parser.add_argument("--rate", type=float, default=5e-4, help="learning rate of nco")
+    parser.add_argument("--rate", type=float, default=6e-4, help="learning rate of nco")
+    parser.add_argument("--plan", type=float, default=300, help="seconds in which it falls to 3 %%")
     parser.add_argument("--batch", type=int, default=64, help="instances of a step of nco")
     parser.add_argument("--starts", type=int, default=-1, help="of an instance, for nco; -1 is all")
     parser.add_argument("--fp32", action="store_true", help="no autocast for nco")
@@ -65,7 +66,7 @@ def main() -> None:
         theirs = [{k: row[k] if k == "side" else float(row[k]) for k in row} for row in theirs]
         reached = min(row["cost"] for row in theirs)
         common |= {"target": reached, "autocast": not options.fp32, "every": options.every / 3}
-        common |= {k: getattr(options, k) for k in ("rate", "batch", "starts")}
+        common |= {k: getattr(options, k) for k in ("rate", "plan", "batch", "starts")}
         ours = train(sys.executable, "curve_ours.py", common)
     path = HERE / f"time_to_gap_{options.problem}_{options.size}.csv"
     with path.open("w", newline="") as file:

@@ -9,7 +9,7 @@ import torch
 
 
 def curve(
-    build: Callable[[dict], tuple[Callable[[int], None], Callable[[], float]]],
+    build: Callable[[dict], tuple[Callable[[int, float], None], Callable[[], float]]],
 ) -> None:
     """
     Lines of JSON: seconds of training (validation does not count), steps, validation cost.
@@ -17,8 +17,8 @@ def curve(
     Parameters
     ----------
     build
-        Makes, from the options on the command line, what takes training step k and what
-        validates.
+        Makes, from the options on the command line, what takes training step k, given the seconds
+        before it, and what validates.
     """
     out, sys.stdout = sys.stdout, sys.stderr
     options = json.loads(sys.argv[1])
@@ -35,6 +35,6 @@ def curve(
             if spent >= options["seconds"] or cost <= options["target"]:
                 return
         begun = clock()
-        train(k)
+        train(k, spent)
         spent += clock() - begun
         k += 1

@@ -24,7 +24,9 @@ def build(options: dict[str, Any]) -> Any:
     optimizer = torch.optim.Adam(policy.parameters(), lr=options["rate"], weight_decay=1e-6)
     held_out = instances({"data": options["instances"]})
 
-    def train(k: int) -> None:
+    def train(k: int, spent: float) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = options["rate"] * max(0.03, 1 - spent / options["plan"])
         with torch.autocast("cpu", torch.bfloat16, enabled=options["autocast"]):
             loss = module.training_step(generator(options["batch"], seeded(k + 1)), k)
         optimizer.zero_grad()

@@ -32,7 +32,7 @@ def build(options: dict[str, Any]) -> Any:
     parameters = model.policy.parameters()
     optimizer = torch.optim.Adam(parameters, lr=1e-4, weight_decay=1e-6)
 
-    def train(k: int) -> None:
+    def train(k: int, _: float) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=options["autocast"]):
             loss = model.shared_step(env.generator(64), k, "train")["loss"]
         optimizer.zero_grad()
