@@ -91,7 +91,8 @@ def instances(data: Path, family: str, most: int, every: int, count: int) -> Ite
     files, _ = read_all([str(data / family)], "auto", print)
     files = [file for file in files if num_nodes(file.instance) <= most]
     for file in files[::every][:count]:
-        yield file.name, problem(file.problem), file.instance, file.best_known
+        env = problem(file.problem, instance=file.instance)
+        yield file.name, env, file.instance, file.best_known
 
 
 def main() -> None:
@@ -115,10 +116,11 @@ def main() -> None:
     summarise(rows)
 
 
-def run(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
-    """Solves what is not in the rows, and adds it to them and to the file."""
+def run(args: argparse.Namespace, rows: list[dict[str, Any]]) -> float:
+    """Solves what is not in the rows, and adds it to them and to the file; minutes that it took."""
     done = {(row["instance"], row["solver"], float(row["limit"]), int(row["seed"])) for row in rows}
-    end = time.monotonic() + 60 * args.minutes
+    begun = time.monotonic()
+    end = begun + 60 * args.minutes
     new = not args.out.exists()
     with args.out.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, FIELDS)
@@ -142,8 +144,9 @@ def run(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
                     row["gap"] = 100 * (row["cost"] / best - 1)
                 writer.writerow(row)
                 stream.flush()
-                rows.append({key: str(value) for key, value in row.items()})
+                rows.append({key: str(row.get(key, "")) for key in FIELDS})
                 print(name, solver, row["cost"], row.get("gap"), row["seconds"], flush=True)
+    return (time.monotonic() - begun) / 60
 
 
 def solve(

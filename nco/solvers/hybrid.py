@@ -249,9 +249,11 @@ class Hybrid:
             for routes in proposals.solutions if isinstance(proposals, Proposals) else ():
                 run.offer(routes)
         opening.improve()
-        if share < 1:
+        while share < 1:
             improve_halves(run, crew)
-            rest = Rounds(run, crew, kind)  # where parts would be too small
+            # Too little to share out, or nothing yet.
+            share = 1.0 if run.best is not None else min(1.0, share + OPENING)
+            rest = Rounds(run, crew, kind, share)
             rest.begin()
             rest.improve()
         self._in_no_time(run)

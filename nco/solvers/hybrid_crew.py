@@ -9,6 +9,7 @@ there, and PyVRP and OR-Tools use one.
 
 import contextlib
 import os
+import pickle
 import signal
 import threading
 import warnings
@@ -94,7 +95,7 @@ class Crew:
             self._results.append((worker, _attempt(self._work, task)))
             return
         with contextlib.suppress(OSError):  # it died: `wait` finds out
-            self._links[worker][0].send(task)
+            _send(self._links[worker][0], task)
 
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """
@@ -117,7 +118,7 @@ class Crew:
             worker = links[link]  # type: ignore[index]  # no sockets among them
             self.busy.remove(worker)
             try:
-                results.append((worker, self._links[worker][0].recv()))
+                results.append((worker, _receive(self._links[worker][0])))
                 self.idle.append(worker)
             except (EOFError, OSError):
                 self._end(worker)
@@ -196,11 +197,20 @@ def _serve(link: Connection, work: Work) -> None:
     torch.set_num_threads(1)
     while True:
         try:
-            task = link.recv()
+            task = _receive(link)
         except (EOFError, OSError):
             os._exit(0)
         with contextlib.suppress(OSError):
-            link.send(_attempt(work, task))
+            _send(link, _attempt(work, task))
+
+
+def _send(link: Connection, message: object) -> None:
+    """As bytes: torch would send tensors by shared memory, which one side may not live to fetch."""
+    link.send_bytes(pickle.dumps(message))
+
+
+def _receive(link: Connection) -> Any:
+    return pickle.loads(link.recv_bytes())  # of our own process
 
 
 def _attempt(work: Work, task: object) -> Any:
