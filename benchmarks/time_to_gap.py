@@ -5,7 +5,7 @@ How long nco needs for what RL4CO's POMO learns in so many minutes; same network
 
 RL4CO trains first, its POMO with its defaults; then nco trains until its multi-start cost on the
 same held-out instances is as good: the same network, by its own recipe (``--rate``, ``--plan``,
-``--batch``, ``--starts``, bfloat16). Writes both curves to time_to_gap_PROBLEM_SIZE.csv beside this file.
+``--batch``, ``--starts``, bfloat16). Writes both curves to time_to_gap_PROBLEM_SIZE.csv here.
 Neither side's validation counts. Other work on the machine disturbs wall seconds: ``--clock cpu``
 counts processor time. ``--theirs CSV`` takes RL4CO's half from an earlier file.
 """
