@@ -29,6 +29,7 @@ class _Decoder(ctypes.Structure):
             (name, ctypes.c_void_p)
             for name in ("out", "hidden", "hidden_bias", "back", "back_bias")
         ),
+        *((name, ctypes.c_void_p) for name in ("out_half", "hidden_half", "back_half")),
         *((name, ctypes.c_void_p) for name in ("distance", "log_distance")),
         *((name, ctypes.c_int64) for name in ("tables", "heads", "d", "wide")),
         ("clip", ctypes.c_float),
@@ -179,6 +180,10 @@ def _net(decoder: PointerDecoder, cache: PointerCache, tables: Any) -> _Decoder:
         for name, t in zip(names, kept, strict=True):
             setattr(net, name, t.data_ptr())
         net.wide = first.out_features
+        if _in_half(first.out_features, first.in_features):
+            halves = [_in_pairs(kept[k]) for k in (0, 1, 3)]
+            net.out_half, net.hidden_half, net.back_half = (t.data_ptr() for t in halves)
+            kept += halves
     if decoder.distance_weight is not None and cache.log_distance is not None:
         weight = decoder.distance_weight
         kept += [torch.cat([weight.weight.detach().flatten(), weight.bias.detach()]).float()]
@@ -186,6 +191,17 @@ def _net(decoder: PointerDecoder, cache: PointerCache, tables: Any) -> _Decoder:
         net.distance, net.log_distance = (t.data_ptr() for t in kept[-2:])
     net.kept = kept
     return net
+
+
+def _in_half(wide: int, width: int) -> bool:
+    """Whether the feed-forward is to be in bfloat16, and can."""
+    asked = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return asked and wide % 32 == 0 and width % 32 == 0 and native.has_tiles()
+
+
+def _in_pairs(weight: Tensor) -> Tensor:
+    """``[K, N]`` as ``[K / 2, N, 2]`` in bfloat16."""
+    return weight.unflatten(0, (-1, 2)).transpose(1, 2).to(torch.bfloat16).contiguous()
 
 
 def _call(plan: Plan, keys: Tensor, draws: Tensor | None, given: Tensor | None) -> _Drive:

@@ -185,6 +185,12 @@ def _backward(
     kernels().attention_backward(*parts, *masked, *saved, *grads, *sizes, workers)
 
 
+@cache
+def has_tiles() -> bool:
+    """Whether there is a matrix unit for bfloat16 that the kernels know."""
+    return bool(kernels().has_tiles())
+
+
 def call(name: str, kind: torch.dtype, *values: Tensor | float | None) -> None:
     """The kernel for numbers of this kind: places of tensors, whole numbers, real ones; threads."""
     work = max(t.numel() for t in values if isinstance(t, Tensor))

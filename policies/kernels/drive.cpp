@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-#include "vectors.h"
+#include "tiles.h"
 
 typedef std::chrono::steady_clock Clock;
 
@@ -19,6 +19,8 @@ struct Decoder {
     const float* by_node;        // [K, B, N + 1, D]; the last row stands for "no node yet"
     const float* scalar;         // [D]
     const float *out, *hidden, *hidden_bias, *back, *back_bias;  // [D, D], [D, F], [F], [F, D], [D]
+    // The same three weights in bfloat16, two rows side by side: [D / 2, D, 2] and so on.
+    const Half *out_half, *hidden_half, *back_half;
     const float* distance;       // [D], and the bias behind it
     const float* log_distance;   // [B, N, N]
     I tables, heads, d, wide;
@@ -158,10 +160,12 @@ static void query(const Tables& x, I current, I first, float scalar, float* q) {
 // Room for a block of up to 8 decisions of one instance.
 struct Block {
     std::vector<float> q, penalty, weights, glimpse, logits, pointer, hidden;
+    std::vector<Half> half, hidden_half;
     Block(const Tables& x, I kept_heads)
         : q(8 * x.width), penalty(8 * x.padded), weights(8 * x.padded * kept_heads),
           glimpse(8 * x.width), logits(8 * x.padded), pointer(x.net.out ? 16 * x.width : 0),
-          hidden(x.net.out ? 8 * x.net.wide : 0) {}
+          hidden(x.net.out ? 8 * x.net.wide : 0), half(x.net.out_half ? 8 * x.width : 0),
+          hidden_half(x.net.out_half ? 8 * x.net.wide : 0) {}
 };
 
 // Weights of the glimpse, all heads kept if there is room for them, and the glimpse.
@@ -194,26 +198,55 @@ static void glimpse(const Tables& x, Block& block, bool keep) {
     }
 }
 
+// What points at the next node: identity and feed-forward behind the glimpse, of R decisions.
+template <int R>
+static const float* feed_forward(const Tables& x, Block& block) {
+    const I width = x.width, wide = x.net.wide;
+    float *p = block.pointer.data(), *more = p + 8 * width;
+    product<R, 0>(block.glimpse.data(), width, x.net.out, width, width, block.q.data(), width, p);
+    product<R, 0>(p, width, x.net.hidden, width, wide, x.net.hidden_bias, 0, block.hidden.data());
+    for (I i = 0; i < R * wide; i += 16) {
+        V h = load(&block.hidden[i]);
+        store(&block.hidden[i], h > 0 ? h : V{});
+    }
+    UNROLL for (int r = 0; r < R; r++)
+        for (I c = 0; c < width; c += 16)
+            store(p + r * width + c, load(p + r * width + c) + load(x.net.back_bias + c));
+    product<R, 0>(block.hidden.data(), wide, x.net.back, wide, width, p, width, more);
+    return more;
+}
+
+// The same in bfloat16, always of 8 rows: those behind R do not matter.
+static const float* feed_forward_half(const Tables& x, Block& block) {
+    const I width = x.width, wide = x.net.wide;
+    float *p = block.pointer.data(), *more = p + 8 * width;
+    const Tiles tiles;
+    for (I i = 0; i < 8 * width; i += 16) put(&block.half[i], load(&block.glimpse[i]));
+    tile_product(block.half.data(), width, x.net.out_half, width, p);
+    for (I i = 0; i < 8 * width; i += 16) {
+        V s = load(p + i) + load(&block.q[i]);
+        store(p + i, s + load(x.net.back_bias + i % width));
+        put(&block.half[i], s);
+    }
+    tile_product(block.half.data(), width, x.net.hidden_half, wide, block.hidden.data());
+    for (I i = 0; i < 8 * wide; i += 16) {
+        V h = load(&block.hidden[i]) + load(x.net.hidden_bias + i % wide);
+        put(&block.hidden_half[i], h > 0 ? h : V{});
+    }
+    tile_product(block.hidden_half.data(), wide, x.net.back_half, width, more);
+    for (I i = 0; i < 8 * width; i += 16) store(more + i, load(more + i) + load(p + i));
+    return more;
+}
+
 // Bounded logits of R decisions, without the penalties.
 template <int R>
 static void point(const Tables& x, Block& block, const I* current) {
-    const I width = x.width, wide = x.net.wide;
+    const I width = x.width;
     const float* pointer = block.glimpse.data();
-    if (x.net.out) {  // identity and feed-forward
-        float *p = block.pointer.data(), *more = p + 8 * width;
-        product<R, 0>(pointer, width, x.net.out, width, width, block.q.data(), width, p);
-        product<R, 0>(p, width, x.net.hidden, width, wide, x.net.hidden_bias, 0,
-                      block.hidden.data());
-        for (I i = 0; i < R * wide; i += 16) {
-            V h = load(&block.hidden[i]);
-            store(&block.hidden[i], h > 0 ? h : V{});
-        }
-        UNROLL for (int r = 0; r < R; r++)
-            for (I c = 0; c < width; c += 16)
-                store(p + r * width + c, load(p + r * width + c) + load(x.net.back_bias + c));
-        product<R, 0>(block.hidden.data(), wide, x.net.back, wide, width, p, width, more);
-        pointer = more;
-    }
+    if (x.net.out_half)
+        pointer = feed_forward_half(x, block);
+    else if (x.net.out)
+        pointer = feed_forward<R>(x, block);
     product<R, 0>(pointer, width, x.logit_keys.data(), width, x.padded, nullptr, 0,
                   block.logits.data());
     const float scale = 2 / __builtin_sqrtf(width);
@@ -292,6 +325,9 @@ static void decide(const Tables& x, Block& block, Way* ways, const I* rows, I* n
         glimpse<R, 0>(x, block, false);
     point<R>(x, block, current);
 }
+
+// Whether the feed-forward may be in bfloat16 here.
+extern "C" I has_tiles() { return TILES && tiles_allowed(); }
 
 // The only node that may come.
 static I only(const float* penalty) {

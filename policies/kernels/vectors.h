@@ -187,3 +187,24 @@ static void spread(const float* weights, I padded, const float* rows, I stride, 
         }
     }
 }
+
+typedef uint16_t Half;  // bfloat16
+typedef uint16_t VS __attribute__((vector_size(32), aligned(2), may_alias));
+typedef uint32_t VU __attribute__((vector_size(64), aligned(4), may_alias));
+
+static inline V get(const float* p) { return load(p); }
+static inline void put(float* p, V x) { store(p, x); }
+
+static inline V get(const Half* p) {
+    VU bits = __builtin_convertvector(*reinterpret_cast<const VS*>(p), VU) << 16;
+    V x;
+    memcpy(&x, &bits, sizeof(V));
+    return x;
+}
+
+static inline void put(Half* p, V x) {  // to the nearest, ties to even
+    VU bits;
+    memcpy(&bits, &x, sizeof(V));
+    bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    *reinterpret_cast<VS*>(p) = __builtin_convertvector(bits, VS);
+}

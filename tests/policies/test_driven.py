@@ -11,7 +11,7 @@ from nco.data.seeding import seeded
 from nco.decoding import Greedy, Rollouts, Sampling, Strategy, rollout
 from nco.envs import PROBLEMS as PROBLEM_ROWS
 from nco.envs import RoutingEnv, problem, walk
-from nco.policies import AttentionPolicy, Driven, OutOfTime, Policy, native
+from nco.policies import AttentionPolicy, Driven, OutOfTime, Plan, Policy, native
 from tests.policies.small import small_policy
 from tests.policies.test_native import GENERATORS, OPTIONS, WIDE, needs_kernels, step_by_step
 
@@ -137,3 +137,26 @@ def test_demands_beyond_single_precision_are_left_to_the_loop_over_steps() -> No
     assert walk(env, instance) is not None
     assert walk(env, instance.copy().set("capacity", instance["capacity"] + 2**24)) is None
     assert native.library() is not None
+
+
+@pytest.mark.skipif(
+    native.library() is None or not native.has_tiles(), reason="no matrix unit for bfloat16 here"
+)
+@pytest.mark.parametrize("rollouts", [1, 2, 8, 13])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_matrix_unit_is_near_single_precision(name: str, rollouts: int) -> None:
+    """Along the same moves, likelihoods under autocast are those in single precision to 1 %."""
+    env = problem(name)
+    policy = small_policy(env, 4, norm="instance", **WIDE | OPTIONS[1] | {"dim": 64}).eval()
+    instance = GENERATORS[name](15)(3, seeded(4))
+    found = rollout(env, policy, instance, Sampling(), rollouts, rng=seeded(5), record=True)
+    plan = Plan(walk(env, instance), rollouts, found.actions.shape[-1])
+    driven = Driven(found.actions, found.cost, plan, None)
+    with torch.no_grad():
+        embeddings = policy.encode(env.features(instance))
+        exact = policy.evaluate(embeddings, driven)
+        torch.testing.assert_close(exact, step_by_step(policy, env, instance, found.actions))
+        with torch.autocast("cpu", torch.bfloat16):
+            near = policy.evaluate(embeddings, driven)
+    assert not torch.equal(near, exact)
+    torch.testing.assert_close(near, exact, rtol=0.01, atol=0.05)
