@@ -5,7 +5,8 @@ nco and RL4CO side by side: the same networks, weights, instances and threads.
 
 writes vs_rl4co.csv beside this file and prints a table. RL4CO needs an environment of its own
 (``pip install rl4co``). For every row one process of each side is warmed up; then they run in turn,
-so that whatever else the machine does slows both alike. Seconds are medians: wall seconds and the
+so that whatever else the machine does slows both alike. ``--bf16 nco`` autocasts our products to
+bfloat16, ``--bf16 both`` theirs, too. Seconds are medians: wall seconds and the
 seconds of processor time that all threads took. Linux only (peak memory).
 """
 
@@ -108,14 +109,16 @@ def compare(name: str, options: argparse.Namespace, folder: Path) -> list[dict[s
         "batch": row.batch,
         "warmup": row.warmup,
         "threads": options.threads,
-        "autocast": options.bf16,
+        "autocast": options.bf16 != "none",
         "verbose": options.verbose,
         "data": str(folder / f"cvrp{row.size}_{row.batch}.npz"),
         "weights": str(folder / f"{row.model}.pt"),
     }
     sides = {
         "nco": Side(sys.executable, "ours.py", common),
-        "rl4co": Side(options.rl4co_python, "theirs.py", common),
+        "rl4co": Side(
+            options.rl4co_python, "theirs.py", common | {"autocast": options.bf16 == "both"}
+        ),
     }
     runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
     for _ in range(1 if name == "memory" else options.repeats):
@@ -125,7 +128,8 @@ def compare(name: str, options: argparse.Namespace, folder: Path) -> list[dict[s
     for side, process in sides.items():
         process.close()
         lines.append({"row": name, "side": side, **summary(name, runs[side])})
-        lines[-1] |= {"runs": len(runs[side]), "threads": options.threads, "bf16": options.bf16}
+        lines[-1] |= {"runs": len(runs[side]), "threads": options.threads}
+        lines[-1]["bf16"] = options.bf16 in ("both", side)
         lines[-1]["versions"] = " ".join(f"{k} {v}" for k, v in process.versions.items())
     return lines
 
@@ -175,8 +179,8 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=20, help="of training before all")
-    parser.add_argument("--bf16", action="store_true", help="autocast on both sides")
+    parser.add_argument("--steps", type=int, default=100, help="of training before all")
+    parser.add_argument("--bf16", choices=["none", "nco", "both"], default="none", help="autocast")
     parser.add_argument("--folder", type=Path, help="keeps instances and weights for another run")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--out", type=Path, default=HERE / "vs_rl4co.csv")
