@@ -53,8 +53,6 @@ class Plan:
         Imposed first moves ``[B, R]``.
     deadline
         Value of `time.perf_counter` at which to give up.
-    gradients
-        Whether `Policy.evaluate` will ask for them.
     """
 
     walk: Walk
@@ -63,13 +61,12 @@ class Plan:
     temperature: float = 0.0
     first: Tensor | None = None
     deadline: float | None = None
-    gradients: bool = False
 
 
 @dataclass(frozen=True)
 class Driven:
     """
-    Complete rollouts, from which `Policy.evaluate` computes gradients.
+    Complete rollouts of a policy that drives by itself.
 
     Parameters
     ----------
@@ -81,12 +78,15 @@ class Driven:
         What was asked for.
     embeddings
         With which the policy drove.
+    differentiable
+        Whether `Policy.evaluate` takes it; else it wants a `Trajectory` of the same actions.
     """
 
     actions: Tensor
     likelihood: Tensor
     plan: Plan
     embeddings: Any
+    differentiable: bool = True
 
 
 class Policy(nn.Module, ABC):

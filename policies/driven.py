@@ -64,7 +64,6 @@ def fits(decoder: PointerDecoder, cache: PointerCache, plan: Plan) -> bool:
     asked = 0 if decoder.scalars is None else decoder.scalars.in_features
     return (
         native.on_cpu(cache.keys)
-        and (not plan.gradients or (decoder.folded and decoder.distance_weight is None))
         and cache.near is None
         and decoder.dynamic is None
         and d % 16 == 0
@@ -87,7 +86,8 @@ def drive(
         actions, likelihood, taken = _run(decoder, cache, tables, plan, draws, None)
         if taken < 0:
             raise OutOfTime
-        return Driven(actions[..., :taken].contiguous(), likelihood, plan, cache)
+        backwards = decoder.folded and decoder.distance_weight is None
+        return Driven(actions[..., :taken].contiguous(), likelihood, plan, cache, backwards)
 
 
 def likelihood(decoder: PointerDecoder, cache: PointerCache, driven: Driven) -> Tensor:

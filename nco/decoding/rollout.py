@@ -85,10 +85,12 @@ def rollout(
         embeddings = policy.encode(env.features(instance))
     temperature, simple = strategy.plain_temperature, walk(env, instance)
     if temperature is not None and simple is not None:
-        plan = Plan(simple, rollouts, env.max_steps(instance), temperature, first, deadline, record)
+        plan = Plan(simple, rollouts, env.max_steps(instance), temperature, first, deadline)
         if (driven := policy.drive(embeddings, plan, rng)) is not None:
-            cost = env.cost(instance, driven.actions)
-            return Rollouts(driven.actions, cost, driven if record else None)
+            cost, seen_again = env.cost(instance, driven.actions), None
+            if record and not driven.differentiable:
+                seen_again = replay(env, instance, driven.actions, forced=int(first is not None))
+            return Rollouts(driven.actions, cost, (seen_again or driven) if record else None)
     state = env.reset(instance, rollouts)
     memory: tuple[Tensor, ...] = ()
     actions: list[Tensor] = []
