@@ -114,7 +114,7 @@ class RoutingEnv:
         for rule in self.constraints:
             ahead = self._look_ahead is not None and isinstance(rule, Resource)
             if not rule.yields and not ahead:
-                mask = mask & rule.feasible(state)
+                mask &= rule.feasible(state)
         if "ways" in state.tables:  # there, and from there home
             home = pick_rows(state.tables["ways"].mT, state.first.clamp_min(0))
             if (stays := stays_out(state)) is not None:

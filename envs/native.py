@@ -38,11 +38,23 @@ def routes_open(visited: Tensor, count: Tensor, current: Tensor) -> Tensor:
     return out
 
 
-def fits_room(room: Tensor, demand: Tensor) -> Tensor:
-    """Which whole numbers ``demand [B, N]`` are at most ``room [B, R]``, single precision."""
-    (batch, rollouts), nodes = room.shape, demand.shape[-1]
+def fits_room(load: Tensor, capacity: Tensor, demand: Tensor) -> Tensor:
+    """
+    Which demands ``[B, N]`` fit beside loads ``[B, R]`` into capacities ``[B]``.
+
+    All are whole numbers that single precision holds; the demands are in it.
+    """
+    (batch, rollouts), nodes = load.shape, demand.shape[-1]
     out = torch.empty(batch, rollouts, nodes, dtype=torch.bool)
-    _call("fits_room", room, demand, out, batch, rollouts, nodes)
+    _call("fits_room", load, capacity, demand, out, batch, rollouts, nodes)
+    return out
+
+
+def loaded(load: Tensor, demand: Tensor, node: Tensor, depots: int) -> Tensor:
+    """Loads ``[B, R]`` after moves to nodes; a depot node empties the vehicle."""
+    (batch, rollouts), nodes = load.shape, demand.shape[-1]
+    out = torch.empty_like(load)
+    _call("loaded", load, demand, node, out, batch, rollouts, nodes, depots)
     return out
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.instance import num_depots
 from nco.envs import native
 from nco.envs.base import Constraint, State
 from nco.envs.plain import Plain
@@ -40,17 +41,22 @@ class Capacity(Constraint):
         return {"load": demand.new_zeros(demand.shape[0], rollouts)}
 
     def feasible(self, state: State) -> Tensor:
-        room = of_vehicle(state, "capacity") - state.parts["load"]
-        if "demand" in state.tables:
+        load, capacity = state.parts["load"], state.instance["capacity"]
+        if "demand" in state.tables and capacity.ndim == 1:
             demand = state.tables["demand"].squeeze(1)
-            if native.fits(room, demand):
-                return native.fits_room(room.float(), demand)
+            if native.fits(load, capacity, demand):
+                return native.fits_room(load, capacity, demand)
+        room = of_vehicle(state, "capacity") - load
+        if "demand" in state.tables:
             # On a CPU the comparison of numbers to truths is no vector code; these three are.
             return (room.float().unsqueeze(-1) - state.tables["demand"]).ge_(0).bool()
         return state.instance["demand"].unsqueeze(1) <= room.unsqueeze(-1)
 
     def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
-        load = state.parts["load"] + state.instance["demand"].gather(1, action)
+        load, demand = state.parts["load"], state.instance["demand"]
+        if native.fits(load, demand, action):
+            return {"load": native.loaded(load, demand, action, num_depots(state.instance))}
+        load = load + demand.gather(1, action)
         return {"load": load.masked_fill(at_depot(state, action), 0)}
 
     def node_features(self, instance: TensorDict) -> Tensor:

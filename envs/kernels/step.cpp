@@ -8,43 +8,98 @@
 typedef int64_t I;
 typedef uint8_t Truth;
 
+// Vectors of 16 numbers. Rows are done in such steps, the last of which reaches back: loops over
+// what is left behind the last whole vector would take longer than all the vectors.
+const I STEP = 16;
+typedef float Floats __attribute__((vector_size(64)));
+typedef double Doubles __attribute__((vector_size(64)));  // half a step
+typedef uint8_t Truths __attribute__((vector_size(16)));
+typedef uint8_t HalfTruths __attribute__((vector_size(8)));
+
+static inline void at_most(const float* x, float bound, Truth* out) {
+    Floats a;
+    memcpy(&a, x, sizeof a);
+    const Truths found = __builtin_convertvector(a <= bound, Truths) & 1;
+    memcpy(out, &found, sizeof found);
+}
+
+static inline void arrives(double now, const double* leg, const double* bound, Truth* out) {
+    for (int half = 0; half < STEP; half += 8) {
+        Doubles a, b;
+        memcpy(&a, leg + half, sizeof a);
+        memcpy(&b, bound + half, sizeof b);
+        const HalfTruths found = __builtin_convertvector(now + a <= b, HalfTruths) & 1;
+        memcpy(out + half, &found, sizeof found);
+    }
+}
+
+// Calls `some(n)` for steps from n, or `one(n)` where there are fewer nodes than in a step.
+template <class Some, class One>
+static inline void along(I nodes, Some some, One one) {
+    if (nodes < STEP) {
+        for (I n = 0; n < nodes; n++) one(n);
+        return;
+    }
+    I n = 0;
+    for (; n + STEP <= nodes; n += STEP) some(n);
+    if (n < nodes) some(nodes - STEP);
+}
+
 extern "C" {
 
 // visited [rows, N] with one more node in each row; count [rows] of those that are.
 void visit(const Truth* visited, const I* count, const I* node, Truth* out, I* more, I rows,
            I nodes, I threads) {
+    const I piece = (rows + threads - 1) / threads;
 #pragma omp parallel for num_threads(threads)
-    for (I i = 0; i < rows; i++) {
-        Truth* row = out + i * nodes;
-        memcpy(row, visited + i * nodes, nodes);
-        more[i] = count[i] + !row[node[i]];
-        row[node[i]] = 1;
+    for (I begin = 0; begin < rows; begin += piece) {
+        const I end = begin + piece < rows ? begin + piece : rows;
+        memcpy(out + begin * nodes, visited + begin * nodes, (end - begin) * nodes);
+        for (I i = begin; i < end; i++) {
+            Truth& one = out[i * nodes + node[i]];
+            more[i] = count[i] + !one;
+            one = 1;
+        }
     }
 }
 
 // Routes from one depot: nodes not yet visited; home from a customer, or when all are served.
 void routes_open(const Truth* visited, const I* count, const I* current, Truth* out, I rows, I nodes,
                  I threads) {
+    const I piece = (rows + threads - 1) / threads;
 #pragma omp parallel for num_threads(threads)
-    for (I i = 0; i < rows; i++) {
-        const Truth* from = visited + i * nodes;
-        Truth* to = out + i * nodes;
-        for (I n = 0; n < nodes; n++) to[n] = !from[n];
-        const bool served = count[i] - from[0] == nodes - 1;
-        to[0] = current[i] != 0 || served;
+    for (I begin = 0; begin < rows; begin += piece) {
+        const I end = begin + piece < rows ? begin + piece : rows;
+        for (I n = begin * nodes; n < end * nodes; n++) out[n] = !visited[n];
+        for (I i = begin; i < end; i++) {
+            const bool served = count[i] - visited[i * nodes] == nodes - 1;
+            out[i * nodes] = current[i] != 0 || served;
+        }
     }
 }
 
-// Demands [B, N] that fit into the room [B, R]; whole numbers all of them.
-void fits_room(const float* room, const float* demand, Truth* out, I batch, I rollouts, I nodes,
-               I threads) {
+// Demands [B, N] that fit beside the loads [B, R] into the capacities [B]; all are whole numbers up
+// to 2^24, the demands in single precision.
+void fits_room(const I* load, const I* capacity, const float* demand, Truth* out, I batch,
+               I rollouts, I nodes, I threads) {
 #pragma omp parallel for num_threads(threads)
     for (I i = 0; i < batch * rollouts; i++) {
-        const float* one = demand + i / rollouts * nodes;
+        const I b = i / rollouts;
+        const float* one = demand + b * nodes;
         Truth* to = out + i * nodes;
-        const float left = room[i];
-        for (I n = 0; n < nodes; n++) to[n] = one[n] <= left;
+        const float left = float(capacity[b] - load[i]);
+        along(
+            nodes,
+            [=](I n) { at_most(one + n, left, to + n); }, [=](I n) { to[n] = one[n] <= left; });
     }
+}
+
+// Loads [B, R] after moves to nodes; a depot node empties the vehicle.
+void loaded(const I* load, const I* demand, const I* node, I* out, I batch, I rollouts, I nodes,
+            I depots, I threads) {
+#pragma omp parallel for num_threads(threads)
+    for (I i = 0; i < batch * rollouts; i++)
+        out[i] = node[i] < depots ? 0 : load[i] + demand[i / rollouts * nodes + node[i]];
 }
 
 // Nodes reached by their last moment [B, V, N] of the route's depot node `first`, travelling
@@ -58,7 +113,9 @@ void in_time(const double* time, const I* current, const I* first, const double*
         const double* bound = last + (b * depots + home) * nodes;
         Truth* to = out + i * nodes;
         const double now = time[i];
-        for (I n = 0; n < nodes; n++) to[n] = now + leg[n] <= bound[n];
+        along(
+            nodes,
+            [=](I n) { arrives(now, leg + n, bound + n, to + n); }, [=](I n) { to[n] = now + leg[n] <= bound[n]; });
         for (I n = 0; n < depots; n++) to[n] = 1;
     }
 }
