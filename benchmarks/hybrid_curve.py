@@ -73,6 +73,7 @@ def draw(rows: list[dict[str, str]], picture: Path, family: str) -> None:
             axes.plot(there, means, marker="o", label=label)
     axes.set(xscale="log", yscale="log", ylabel="mean gap to the best known, %", title=family)
     axes.set_xticks(limits, [f"{limit:g} s\n{len(tried[limit])} files" for limit in limits])
+    axes.xaxis.minorticks_off()
     axes.set_xlabel("wall time on two cores; each point is the mean over the files of its limit")
     axes.grid(which="both", alpha=0.3)
     axes.legend()

@@ -7,6 +7,7 @@ import weakref
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -53,7 +54,8 @@ class Hybrid:
     express the problem OR-Tools improves, and fast-tsp where the problem is a symmetric tour; where
     no policy is at hand, they begin at once.
 
-    The processes stay for the next instance, until the solver is closed or nobody has it any more.
+    The processes stay for the next instance, until the solver is closed or nobody has it any more;
+    two threads need a solver each.
 
     Parameters
     ----------
@@ -108,6 +110,9 @@ class Hybrid:
     ) -> None:
         self.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_crew": None}  # a copy hires its own
+
     def close(self) -> None:
         """Ends the processes; the next instance starts others."""
         if self._crew is not None:
@@ -116,7 +121,7 @@ class Hybrid:
 
     def ready(self, released: Released | None) -> Crew:
         """The processes; they are forked where they have a policy in memory."""
-        if self._crew is not None and self._hired_for is not released:
+        if self._crew is not None and not (self._crew.ours and self._hired_for is released):
             self.close()
         if self._crew is None:
             # A forked process must not touch a GPU.

@@ -49,13 +49,8 @@ class Bench:
         self._engine: Engine | None = None
         self._setting: Setting | None = None
 
-    def __call__(
-        self, task: Setting | Task | Propose | None
-    ) -> type[Engine] | Found | Proposals | None:
-        """The result of a task: of a setting, the kind of engine; None forgets the instance."""
-        if task is None:
-            self._setting = self._engine = None
-            return None
+    def __call__(self, task: Setting | Task | Propose) -> type[Engine] | Found | Proposals:
+        """The result of a task: of a setting, the kind of engine."""
         if isinstance(task, Setting):
             self._setting = task
             make = Parts if task.parts else find_engine

@@ -45,7 +45,7 @@ class Crew:
     def __init__(self, work: Work, size: int):
         self._links: dict[int, tuple[Connection, BaseProcess]] = {}
         self._gone: list[BaseProcess] = []  # killed: the end of a large process takes a moment
-        self._work, self._size = work, size
+        self._work, self._size, self._home = work, size, os.getpid()
         self._results: list[tuple[int, Any]] = []  # of this process
         self.idle: list[int] = []
         self.busy: set[int] = set()
@@ -126,8 +126,15 @@ class Crew:
                 results.append((worker, WorkerDied("a worker process died")))
         return results
 
+    @property
+    def ours(self) -> bool:
+        """Whether this process hired the workers; it may be a copy of the one that did."""
+        return self._home == os.getpid()
+
     def close(self) -> None:
-        """Ends all workers at once, whatever they do."""
+        """Ends all workers at once, whatever they do; those of another process are left alone."""
+        if not self.ours:
+            return
         for worker in list(self._links):
             self._end(worker)
         self._bury()

@@ -25,7 +25,9 @@ UPDATE = 500  # iterations between looks at whether penalties fit
 # Solutions of late acceptance. PyVRP's 300 are for longer runs; a part is a small instance, which
 # has as many iterations in less time.
 HISTORY, PART_HISTORY = 100, 300
-NEIGHBOURS = 20  # of a customer, as in HGS; PyVRP's 50 take twice the time for each iteration
+# Of a customer, as in HGS; PyVRP's 50 take twice the time for each iteration. Who is near in space
+# and time is a matter of judgement, so that there it takes more.
+NEIGHBOURS, TIMED_NEIGHBOURS = 20, 40
 Penalties = tuple[list[float], float, float]  # of a unit of each load, of duration, of distance
 
 
@@ -81,10 +83,11 @@ class PyVRPSearch:
         """
         self._length = history
         rng = pyvrp.RandomNumberGenerator(seed % 2**32)
+        near = TIMED_NEIGHBOURS if self.draft.timed else NEIGHBOURS
         self._search = LocalSearch(
             self.data,
             rng,
-            compute_neighbours(self.data, NeighbourhoodParams(num_neighbours=NEIGHBOURS)),
+            compute_neighbours(self.data, NeighbourhoodParams(num_neighbours=near)),
             PerturbationManager(),
         )
         for operator in OPERATORS:

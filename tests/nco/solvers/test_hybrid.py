@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -202,6 +203,18 @@ def test_workers_stay_for_the_next_instance() -> None:
     with nobody_left():
         Hybrid(workers=2, proposals=False).solve(env, instance, 0.2, 0)
         gc.collect()
+
+
+def test_a_copy_hires_its_own() -> None:
+    """A solver that was used can be pickled; the copy has other workers, and ends only these."""
+    env, instance = drawn("cvrp", 20, 1)
+    with nobody_left(), Hybrid(workers=1, proposals=False) as solver:
+        first = solver.ready(None)
+        with pickle.loads(pickle.dumps(solver)) as copy:
+            assert copy.ready(None) is not first
+            assert copy.solve(env, instance, 0.2, 0).feasible
+        assert first.idle == [0]
+        assert solver.solve(env, instance, 0.2, 0).feasible
 
 
 def alive(pid: int) -> bool:
