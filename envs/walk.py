@@ -41,7 +41,8 @@ def walk(env: "RoutingEnv", instance: TensorDict) -> Walk | None:
     It knows the TSP and the CVRP, on the CPU.
     """
     rules = [type(rule) for rule in env.constraints]
-    if next(iter(instance.values())).device.type != "cpu" or torch.compiler.is_compiling():
+    device = instance["locs" if "locs" in instance.keys() else "distance"].device
+    if device.type != "cpu" or torch.compiler.is_compiling():
         return None
     if type(env.visits) is Tour and not rules:
         return Walk()

@@ -175,7 +175,7 @@ def grid_columns(env: RoutingEnv, instances: TensorDict) -> dict[str, np.ndarray
         raise InputError("customers that may be left out: a label file has no place for them")
     grid = _grid(env, instances)
     if grid is None:
-        return {name: _stored(name, value) for name, value in instances.items()}
+        return {str(name): _stored(str(name), instances[name]) for name in instances.keys()}
     xy = (coordinates(instances).double() * grid).round()
     columns = {"xy": xy.numpy().astype(np.uint16)}
     if env.constraints:
@@ -187,7 +187,7 @@ def grid_columns(env: RoutingEnv, instances: TensorDict) -> dict[str, np.ndarray
 def _grid(env: RoutingEnv, instances: TensorDict) -> int | None:
     """The grid of the coordinates; None where the file has them as they are."""
     plain = all(type(rule) is Capacity for rule in env.constraints)
-    if not plain or instances.keys() - ON_GRID:
+    if not plain or set(instances.keys()) - ON_GRID:
         return None
     return GRID.get(type(env.visits))
 

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nco.data.compiled import at, threads
@@ -168,6 +168,7 @@ def _net(decoder: PointerDecoder, cache: PointerCache, tables: Any) -> _Decoder:
     kept = []
     if decoder.feed_forward is not None:
         first, _, second = decoder.feed_forward
+        assert isinstance(first, nn.Linear) and isinstance(second, nn.Linear)
         weights = [
             decoder.out.weight.mT,
             first.weight.mT,

@@ -21,13 +21,16 @@ def fits(layer: "EncoderLayer", x: Tensor) -> bool:
     kinds = {layer.norm_attention.kind, layer.norm_feed_forward.kind}
     attention, width = layer.attention, x.shape[-1]
     training = layer.training or not torch.is_grad_enabled()
+    if not isinstance(layer.feed_forward, nn.Sequential):
+        return False
+    inner = layer.feed_forward[0]
     return (
         not layer.pre_norm
-        and isinstance(layer.feed_forward, nn.Sequential)
+        and isinstance(inner, nn.Linear)
         and (kinds == {"instance"} or (kinds == {"batch"} and training))
         and (width // attention.heads) % 16 == 0
         and width // attention.heads <= native.WIDEST
-        and layer.feed_forward[0].out_features % 16 == 0
+        and inner.out_features % 16 == 0
         and attention.out.bias is not None
         and x.dtype in (torch.float32, torch.bfloat16)
         and native.on_cpu(x)

@@ -100,7 +100,8 @@ class _SelfAttention(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, of_out: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        return self_attention_backward(*ctx.saved_tensors, of_out.contiguous())
+        qkv, out, norms = ctx.saved_tensors
+        return self_attention_backward(qkv, out, norms, of_out.contiguous())
 
 
 class _Pointer(torch.autograd.Function):
