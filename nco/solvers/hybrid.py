@@ -29,6 +29,7 @@ from nco.solvers.hybrid_parts import construct, improve_parts
 from nco.solvers.hybrid_proposals import Proposals, Propose
 from nco.solvers.hybrid_rounds import Rounds
 from nco.solvers.hybrid_run import Run
+from nco.solvers.pyvrp import expresses
 from nco.solvers.savings import savings
 from nco.solvers.threads import one_thread
 
@@ -61,7 +62,8 @@ class Hybrid:
     ----------
     policy
         A released policy, or the name, folder or checkpoint of one; by default the shipped policy
-        for the problem, if there is one.
+        for the problem, if there is one that was trained on just its rules, or that PyVRP cannot
+        do without.
     search
         How the policy decodes; by default from more and more starts over eight views.
     device
@@ -184,6 +186,10 @@ class Hybrid:
         elif self.proposals:
             with contextlib.suppress(InputError):
                 released = default_policy(env)
+                # A policy of many more rules starts PyVRP no better than savings do, and takes
+                # time; where PyVRP has no say, it helps: see benchmarks/RESULTS.md.
+                if len(released.env.constraints) > len(env.constraints) and expresses(env):
+                    released = None
         self.ready(released)
         return released
 

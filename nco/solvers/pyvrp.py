@@ -116,6 +116,11 @@ class _Trace(IteratedLocalSearchCallbacks):
             self.found.append((time.perf_counter() - self.began, cost))
 
 
+def expresses(env: RoutingEnv) -> bool:
+    """Whether the tables have a row for the visits and every rule of a problem."""
+    return type(env.visits) in SHAPES and all(type(rule) in CONSTRAINTS for rule in env.constraints)
+
+
 def draft_of(env: RoutingEnv, instance: TensorDict) -> Draft:
     """What the rows of the tables make of the problem."""
     shape = find_row(SHAPES, env.visits, "pyvrp")(env.visits, instance)

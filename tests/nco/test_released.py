@@ -123,6 +123,8 @@ def test_shipped_policies_are_found_by_problem() -> None:
         assert scores(found.policy, found.env).exp().sum(-1).allclose(torch.ones(2, 2))
     for name in ("tsp", "cvrp"):
         assert default_policy(problem(name)).name == name
+    for name in ("ovrp", "vrptw", "mdvrpmbl", "1pdvrpltw"):
+        assert default_policy(problem(name)).name == "vrp"
     with pytest.raises(InputError, match=r"no shipped policy supports .*Tour.*cvrp, .*tsp"):
         default_policy(problem("spctsp"))
 
