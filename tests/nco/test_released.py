@@ -322,7 +322,7 @@ def test_cut_checkpoints_are_refused(checkpoint: Path, tmp_path: Path) -> None:
 
 def test_missing_policies_are_named() -> None:
     """A name that is neither a folder nor a checkpoint nor shipped is answered with what is."""
-    with pytest.raises(InputError, match=r"policy 'tps': no such folder or .*\(cvrp, .*tsp\)"):
+    with pytest.raises(InputError, match=r"policy 'tps': no such folder or .*\(cvrp, tsp, vrp\)"):
         load_policy("tps")
 
 
