@@ -312,7 +312,7 @@ static I choose(const Tables& x, float* z, const float* penalty, const float* dr
 }
 
 template <int R>
-static void decide(const Tables& x, Block& block, Way* ways, const I* rows, I* nodes) {
+static void decide(const Tables& x, Block& block, const Way* ways, const I* rows) {
     I current[R];
     for (int r = 0; r < R; r++) {
         const Way& way = ways[rows[r]];
@@ -392,16 +392,15 @@ I drive(const Decoder* net, const Drive* call, int64_t* actions, float* likeliho
                 if (!running) break;
                 for (I i = 0; i < open;) {
                     const I few = open - i >= 8 ? 8 : open - i >= 2 ? 2 : 1;
-                    I nodes[8];
                     for (I r = 0; r < few; r++)
                         memcpy(&block.penalty[r * x.padded], &penalty[rows[i + r] * x.padded],
                                x.padded * sizeof(float));
                     if (few == 8)
-                        decide<8>(x, block, ways.data(), &rows[i], nodes);
+                        decide<8>(x, block, ways.data(), &rows[i]);
                     else if (few == 2)
-                        decide<2>(x, block, ways.data(), &rows[i], nodes);
+                        decide<2>(x, block, ways.data(), &rows[i]);
                     else
-                        decide<1>(x, block, ways.data(), &rows[i], nodes);
+                        decide<1>(x, block, ways.data(), &rows[i]);
                     for (I r = 0; r < few; r++) {
                         const I at = rows[i + r], way = b * c.rollouts + from + at;
                         const I turn = (c.first ? t - 1 : t) * c.batch * c.rollouts + way;
