@@ -7,14 +7,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.envs.constraints.capacity import Capacity
+from nco.envs.constraints.capacity import Capacity, in_single_precision
 from nco.envs.hopeless import open_ways
 from nco.envs.visits import DepotRoutes, Tour
 
 if TYPE_CHECKING:
     from nco.envs.env import RoutingEnv
-
-EXACT = 2**24  # up to which single precision holds every whole number
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,8 @@ def walk(env: "RoutingEnv", instance: TensorDict) -> Walk | None:
         return Walk()
     if type(env.visits) is not DepotRoutes or rules != [Capacity]:
         return None
-    demand, capacity = instance["demand"], instance["capacity"]
+    capacity = instance["capacity"]
     if capacity.ndim != 1 or open_ways(instance) is not None:
         return None
-    if max(int(demand.max()), int(capacity.max())) > EXACT:
-        return None
-    return Walk(demand.float().contiguous(), capacity.contiguous())
+    demand = in_single_precision(instance)
+    return None if demand is None else Walk(demand.contiguous(), capacity.contiguous())

@@ -196,8 +196,7 @@ def _net(decoder: PointerDecoder, cache: PointerCache, tables: Any) -> _Decoder:
 
 def _in_half(wide: int, width: int) -> bool:
     """Whether the feed-forward is to be in bfloat16, and can."""
-    asked = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    return asked and wide % 32 == 0 and width % 32 == 0 and native.has_tiles()
+    return native.in_half() and wide % 32 == 0 and width % 32 == 0 and native.has_tiles()
 
 
 def _in_pairs(weight: Tensor) -> Tensor:

@@ -65,8 +65,7 @@ def instance_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: "EncoderLayer", keep: bool, *weights: Tensor) -> Tensor:
-        half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu")
-        kind = torch.bfloat16 if half == torch.bfloat16 else torch.float32
+        kind = torch.bfloat16 if native.in_half() else torch.float32
         with torch.autocast("cpu", enabled=False):
             x = x.contiguous()
             qkv, out, out_bias, w1, b1, inner, inner_bias, outer, outer_bias, w2, b2 = weights

@@ -186,6 +186,12 @@ def _backward(
     kernels().attention_backward(*parts, *masked, *saved, *grads, *sizes, workers)
 
 
+def in_half() -> bool:
+    """Whether autocast asks for bfloat16 on the CPU."""
+    asked = torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return asked and torch.is_autocast_enabled("cpu")
+
+
 @cache
 def has_tiles() -> bool:
     """Whether there is a matrix unit for bfloat16 that the kernels know."""

@@ -12,6 +12,8 @@ from nco.envs.plain import Plain
 from nco.envs.routes import Route, Violation
 from nco.envs.travel import at_depot, of_vehicle
 
+EXACT = 2**24  # up to which single precision holds every whole number
+
 
 class Capacity(Constraint):
     """
@@ -30,11 +32,10 @@ class Capacity(Constraint):
     context_dim = 1
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
-        demand = instance["demand"]
-        if demand.device.type != "cpu" or demand.numel() == 0:
+        if instance["demand"].device.type != "cpu":
             return {}
-        exact = max(int(demand.max()), int(instance["capacity"].max())) <= 2**24
-        return {"demand": demand.unsqueeze(1).float()} if exact else {}
+        demand = in_single_precision(instance)
+        return {} if demand is None else {"demand": demand.unsqueeze(1)}
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         demand = instance["demand"]
@@ -85,6 +86,14 @@ class Capacity(Constraint):
             if (demand := plain.demand[node]) > capacity:
                 return Violation("capacity", f"demand {demand} of node {node}, capacity {capacity}")
         return None
+
+
+def in_single_precision(instance: TensorDict) -> Tensor | None:
+    """Demands ``[B, N]`` in single precision, if it holds them and what is compared with them."""
+    demand = instance["demand"]
+    if demand.numel() == 0 or max(int(demand.max()), int(instance["capacity"].max())) > EXACT:
+        return None
+    return demand.float()
 
 
 def largest_capacity(instance: TensorDict) -> Tensor:
