@@ -13,7 +13,7 @@ from nco.training.imitation import Imitation
 from nco.training.logger import RunLogger
 from nco.training.module import RoutingModule
 from nco.training.reinforce import REINFORCE
-from nco.training.scales import CostScale, VariantMean
+from nco.training.scales import CostScale, OwnMean, VariantMean
 from nco.training.stream import Stream
 from nco.training.throughput import Throughput
 
@@ -27,6 +27,7 @@ __all__ = [
     "GreedyRollout",
     "Imitation",
     "NoBaseline",
+    "OwnMean",
     "RolloutMean",
     "RoutingModule",
     "RunLogger",

@@ -69,6 +69,18 @@ class VariantMean(CostScale):
         return torch.where(known > 0, known, 1.0).to(cost.dtype)
 
 
+class OwnMean(CostScale):
+    """
+    The mean cost of the instance's own rollouts: batches may mix sizes, units and layouts.
+
+    An instance whose rollouts cost nothing on average is left as it is.
+    """
+
+    def forward(self, cost: Tensor, instance: TensorDict) -> Tensor:
+        mean = cost.mean(-1, keepdim=True).abs()
+        return torch.where(mean > 0, mean, 1.0).to(cost.dtype)
+
+
 def variant_codes(instance: TensorDict, attributes: Sequence[str]) -> Tensor:
     """Variants ``[B]`` as binary numbers: bit k says whether attribute k is not neutral."""
     code = torch.zeros(len(instance), dtype=torch.long, device=instance.device)
