@@ -104,7 +104,10 @@ def restrict(
 
 
 def vehicles_away(
-    instance: TensorDict, mine: Sequence[Route], others: Sequence[Route], spare: bool
+    instance: TensorDict,
+    mine: Sequence[Route],
+    others: Sequence[Route],
+    share: tuple[int, int] | None,
 ) -> dict[int, int]:
     """
     Vehicles of each depot node that a part may not use.
@@ -115,15 +118,17 @@ def vehicles_away(
         Batch size 1.
     mine, others
         Routes of the part, and of the rest.
-    spare
-        Whether vehicles that nobody drives are the part's. If not, it has as many as it drives: of
-        parts that are solved at once, one only may have more.
+    share
+        Of the vehicles that nobody drives: (k, m) for the k-th of m parts that are solved at once,
+        None for nothing. The shares of all parts are all of these vehicles, and never more.
     """
     away = Counter(route.vehicle for route in others)
-    if not spare and "vehicle_count" in instance.keys():
-        driven = Counter(route.vehicle for route in mine)
-        counts = instance["vehicle_count"][0].tolist()
-        away = Counter({v: max(0, count - driven[v]) for v, count in enumerate(counts)})
+    if "vehicle_count" not in instance.keys():
+        return dict(away)
+    driven = Counter(route.vehicle for route in mine)
+    for vehicle, count in enumerate(instance["vehicle_count"][0].tolist()):
+        spare = max(0, count - driven[vehicle] - away[vehicle])
+        away[vehicle] += spare - (0 if share is None else len(range(share[0], spare, share[1])))
     return dict(away)
 
 

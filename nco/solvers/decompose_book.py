@@ -81,8 +81,8 @@ class RouteBook:
         """Vehicles of each depot node that a part which was taken may not use."""
         mine = set(part.routes)
         others = [entry.route for key, entry in self._entries.items() if key not in mine]
-        alone = self._away <= mine
-        return vehicles_away(self.instance, self.routes_of(part), others, alone)
+        share = (0, 1) if self._away <= mine else None  # of parts under way, one only has more
+        return vehicles_away(self.instance, self.routes_of(part), others, share)
 
     def take(self, choice: Choice, rng: np.random.Generator) -> Part | None:
         """A part of routes that nobody improves at the moment; None where there is none."""

@@ -52,6 +52,7 @@ def improve_halves(run: Run, crew: Crew) -> None:
         last = run.stop - begun < 1.5 * seconds
         deadline = run.stop if last else begun + seconds
         groups = split(run, run.routes, count, rng)
+        count = len(groups)  # a long route may leave none for another part
         tasks, best = dict[int, int](), list(groups)
         for k, worker in enumerate(list(crew.idle)):
             part = k % count  # more workers than parts: the better of two counts
@@ -122,7 +123,7 @@ def _task(
         routes=mine,
         multiples=multiples,
         nodes=tuple(nodes_of(run.instance, customers + _unvisited(run, groups, part))),
-        away=vehicles_away(run.instance, mine, others, spare=part == 0),
+        away=vehicles_away(run.instance, mine, others, (part, len(groups))),
     )
 
 

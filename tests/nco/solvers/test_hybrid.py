@@ -268,13 +268,18 @@ def test_shared_routes_come_back_together(name: str) -> None:
 
 
 def test_parts_at_once_share_a_fleet() -> None:
-    """Of a fleet of five, with three routes driven, parts that are solved at once may together use
-    no more than five, and one of them has the two that are left."""
-    instance = make_instance(locs=torch.rand(1, 8, 2), vehicle_count=torch.tensor([[5]]))
+    """Parts that are solved at once share out the vehicles that nobody drives, whatever their
+    number: together they have the whole fleet and no more."""
     routes = [Route((1, 2)), Route((3, 4)), Route((5, 6, 7))]
-    first = vehicles_away(instance, routes[:2], routes[2:], spare=True)
-    second = vehicles_away(instance, routes[2:], routes[:2], spare=False)
-    assert (5 - first[0], 5 - second[0]) == (4, 1)
+    locs = torch.rand(1, 8, 2)
+    for fleet, first, second in [(5, 3, 2), (6, 4, 2), (3, 2, 1)]:
+        instance = make_instance(locs=locs, vehicle_count=torch.tensor([[fleet]]))
+        away = vehicles_away(instance, routes[:2], routes[2:], (0, 2))
+        assert fleet - away[0] == first
+        away = vehicles_away(instance, routes[2:], routes[:2], (1, 2))
+        assert fleet - away[0] == second
+        assert fleet - vehicles_away(instance, routes[:2], routes[2:], None)[0] == 2
+    assert vehicles_away(make_instance(locs=locs), routes[:2], routes[2:], (0, 2)) == {0: 1}
 
 
 def test_a_policy_for_another_problem_is_refused() -> None:
