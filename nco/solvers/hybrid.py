@@ -39,6 +39,7 @@ PROPOSING = 0.1  # of the time
 # Of the time that the whole instance is searched, with few and with more customers, before its
 # solution is shared out among the workers.
 OPENING, OPENING_OF_FEW, FEW = 0.25, 0.5, 250
+HURRIED = 5000  # customers a second from which on nobody gets ready beside the first solution
 SMALL, AT_LEAST = 100, 0.25  # so few customers are served even if it takes so much longer
 # Seconds where no time limit is given.
 PER_CUSTOMER, SHORTEST, LONGEST = 0.02, 0.5, 60.0
@@ -196,14 +197,15 @@ class Hybrid:
     def _solve(self, run: Run, crew: Crew, released: Released | None) -> str:
         """Does it; the name of who did."""
         env, instance = run.env, run.instance
-        large = env.num_customers(instance) > WHOLE
-        if not large:  # workers get ready while a first solution is made
+        customers = env.num_customers(instance)
+        large, hurried = customers > WHOLE, customers > HURRIED * run.limit
+        if not large and not hurried:  # workers get ready while a first solution is made
             self._post(crew, Setting(env, instance))
         quick = savings(env, instance)
         if quick is not None:
             run.offer(quick)
-        if large:
-            self._post(crew, Setting(env, instance, parts=self._splits(run)))
+        if large or hurried:
+            self._post(crew, Setting(env, instance, parts=large and self._splits(run)))
         kind = self._await(run, crew)
         if kind is None:  # nobody got ready in time
             self._in_no_time(run)
