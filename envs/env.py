@@ -185,22 +185,6 @@ class RoutingEnv:
         pick = torch.arange(count, device=mask.device) * number // count
         return feasible_first.gather(1, torch.where(number < count, pick % number, pick))
 
-    def reversible(self, instance: TensorDict) -> Tensor:
-        """Whether routes may be driven backwards at the same cost, ``[B]`` bool."""
-        free = type(self.objective) is Distance and all(r.reversible for r in self.constraints)
-        if free and "distance" in instance.keys():
-            return (instance["distance"] == instance["distance"].mT).flatten(1).all(-1)
-        return torch.full((len(instance),), free, device=instance.device)
-
-    def shuffled(self, instance: TensorDict, actions: Tensor, rng: torch.Generator) -> Tensor:
-        """Another way to drive the same routes, drawn at random: see `Visits.shuffled`."""
-        return self.visits.shuffled(actions, self.reversible(instance).to(actions.device), rng)
-
-    def answers(self, instance: TensorDict, actions: Tensor) -> Tensor:
-        """Nodes that would continue the same routes at every step: see `Visits.answers`."""
-        reversible = self.reversible(instance).to(actions.device)
-        return self.visits.answers(instance, actions, reversible)
-
     def features(self, instance: TensorDict) -> Features:
         """What a policy's encoder sees."""
         coords = coordinates(instance)

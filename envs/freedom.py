@@ -20,7 +20,7 @@ from nco.envs.constraints import (
 from nco.envs.env import RoutingEnv
 from nco.envs.fleet_routes import FleetRoutes
 from nco.envs.objectives import Distance
-from nco.envs.visits import DepotRoutes
+from nco.envs.visits import DepotRoutes, shuffled_blocks
 
 
 def says_nothing(instance: TensorDict, name: str) -> Tensor:
@@ -46,8 +46,7 @@ def turnable(env: RoutingEnv, instance: TensorDict) -> Tensor:
     """
     Whether every route may be driven backwards at the same cost, ``[B]`` bool.
 
-    Finer than `RoutingEnv.reversible`, which asks what rules allow to all instances: a rule may
-    have nothing to say on some.
+    By instance: a rule that sees the direction may have nothing to say on some.
     """
     free = torch.full((len(instance),), type(env.objective) is Distance, device=instance.device)
     for rule in env.constraints:
@@ -103,19 +102,9 @@ def _bound(env: RoutingEnv) -> bool:
 
 def _shuffled_blocks(actions: Tensor, depots: int, turns: Tensor, rng: torch.Generator) -> Tensor:
     """With several depot nodes: each opens the block of its route, the last one ends it all."""
-    shape, device = actions.shape, actions.device
     home = actions < depots
-    block = home.long().cumsum(-1) - 1
-    served = torch.zeros_like(actions).scatter_add(-1, block, (~home).long())
-    key = torch.rand(shape, generator=rng, device=device) + 2 * (served == 0).float()
-    order = key.argsort(dim=-1).argsort(dim=-1)  # ranks: of two equal keys too, one comes first
-    sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
-    sign = torch.where(turns[:, None, None], sign, 1)
-    steps = torch.arange(shape[-1], device=device).expand(shape)
-    within = torch.where(home, -shape[-1], sign.gather(-1, block) * steps)
-    first = within.argsort(dim=-1, stable=True)
-    second = order.gather(-1, block).gather(-1, first).argsort(dim=-1, stable=True)
-    mixed = actions.gather(-1, first.gather(-1, second))
+    mixed = shuffled_blocks(actions, home, home.long().cumsum(-1) - 1, True, turns, rng)
+    steps = torch.arange(actions.shape[-1], device=actions.device).expand(actions.shape)
     # Behind the last customer, the vehicle returns to the depot node of its own block.
     opened = torch.where(mixed < depots, steps, 0).cummax(-1).values
     last = (torch.where(mixed < depots, -1, steps)).amax(-1, keepdim=True)

@@ -138,21 +138,9 @@ class DepotRoutes(Visits):
         return found + _each_once(routes, range(1, num_nodes(instance)))
 
     def shuffled(self, actions: Tensor, reversible: Tensor, rng: torch.Generator) -> Tensor:
-        length, device = actions.shape[-1], actions.device
         home = actions == 0
         route = home.cumsum(-1) - home.long()  # the closing depot belongs to its route
-        served = torch.zeros_like(actions).scatter_add(-1, route, (~home).long())
-        empty = (served == 0).float()  # waiting at the depot stays at the end
-        shape = actions.shape
-        key = torch.rand(shape, generator=rng, device=device) + 2 * empty
-        order = key.argsort(dim=-1).argsort(dim=-1)  # ranks: of two equal keys too, one comes first
-        sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
-        sign = torch.where(reversible[:, None, None], sign, 1)
-        steps = torch.arange(length, device=device).expand(shape)
-        within = torch.where(home, length, sign.gather(-1, route) * steps)
-        first = within.argsort(dim=-1, stable=True)
-        second = order.gather(-1, route).gather(-1, first).argsort(dim=-1, stable=True)
-        return actions.gather(-1, first.gather(-1, second))
+        return shuffled_blocks(actions, home, route, False, reversible, rng)
 
     def answers(self, instance: TensorDict, actions: Tensor, reversible: Tensor) -> Tensor:
         nodes = num_nodes(instance)
@@ -165,6 +153,43 @@ class DepotRoutes(Visits):
         ends = right & (leaves | arrives).unsqueeze(-1)
         ahead = ends.flip(-2).cumsum(-2).flip(-2) > 0
         return torch.where(leaves.unsqueeze(-1), ahead, right)
+
+
+def shuffled_blocks(
+    actions: Tensor,
+    home: Tensor,
+    block: Tensor,
+    opens: bool,
+    reversible: Tensor,
+    rng: torch.Generator,
+) -> Tensor:
+    """
+    Blocks of actions in another order, the customers of each in either direction, drawn at random.
+
+    Parameters
+    ----------
+    actions, home, block
+        Nodes, which of them are depots, and the number of the block, ``[B, R, T]``. Blocks without
+        customers, such as waiting at the depot, stay at the end.
+    opens
+        Whether the depot of a block comes first in it, or last.
+    reversible
+        Where the direction is free, ``[B]``.
+    rng
+        Source of randomness.
+    """
+    shape, device = actions.shape, actions.device
+    served = torch.zeros_like(actions).scatter_add(-1, block, (~home).long())
+    key = torch.rand(shape, generator=rng, device=device) + 2 * (served == 0).float()
+    order = key.argsort(dim=-1).argsort(dim=-1)  # ranks: of two equal keys too, one comes first
+    sign = 2 * torch.randint(2, shape, generator=rng, device=device) - 1
+    sign = torch.where(reversible[:, None, None], sign, 1)
+    steps = torch.arange(shape[-1], device=device).expand(shape)
+    edge = -shape[-1] if opens else shape[-1]
+    within = torch.where(home, edge, sign.gather(-1, block) * steps)
+    first = within.argsort(dim=-1, stable=True)
+    second = order.gather(-1, block).gather(-1, first).argsort(dim=-1, stable=True)
+    return actions.gather(-1, first.gather(-1, second))
 
 
 def depot_legs(instance: TensorDict, actions: Tensor) -> Legs:
