@@ -23,7 +23,7 @@ from torch import Tensor
 from nco.data.atomic import atomic
 from nco.data.dataset import load_instances
 from nco.data.seeding import seeded
-from nco.decoding import Augment, MultiStart, Sampling, Single
+from nco.decoding import Augment, MultiStart, Sampling, Search, Single
 from nco.envs import PROBLEMS, problem
 from nco.envs.variants import canonical
 from nco.evaluation import evaluate_policy
@@ -87,8 +87,10 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, str]:
         instances, best, source = drawn(name, options.count, options.scratch, options.seconds)
     released = load_policy(options.policy)
     env, there = released.adapt(problem(name), instances)
-    once = Single(Sampling(options.temperature), options.samples)
-    search = Augment(once if options.samples else MultiStart(SIZE), options.views)
+    search: Search = MultiStart(SIZE)
+    if options.samples:
+        search = Single(Sampling(options.temperature), options.samples)
+    search = Augment(search, options.views)
     found = evaluate_policy(env, released.policy, there, search, seed=1)
     return {
         "set": name,
