@@ -29,7 +29,7 @@ from nco.solution import Solution
 from nco.solvers.base import UsesPolicy
 from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.hybrid import Hybrid
-from nco.solvers.hybrid_crew import Crew
+from nco.solvers.hybrid.crew import Crew
 from nco.solvers.ortools import ORTools
 from nco.solvers.policy import PolicySolver
 from nco.solvers.pyvrp import PyVRP

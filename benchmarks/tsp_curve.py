@@ -29,7 +29,7 @@ from nco.envs import problem
 from nco.evaluation import evaluate_policy
 from nco.released import load_policy
 from nco.solvers.fast_tsp import FastTSP
-from nco.solvers.hybrid_crew import Crew
+from nco.solvers.hybrid.crew import Crew
 from nco.solvers.ortools import ORTools
 
 FIELDS = ["solver", "setting", "instances", "instances/s", "cost", "gap %", "gap of the first %"]

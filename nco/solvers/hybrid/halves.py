@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from nco.data.instance import num_depots, num_nodes
 from nco.envs import Route
-from nco.solvers.decompose import nodes_of, vehicles_away
-from nco.solvers.hybrid_crew import Crew
-from nco.solvers.hybrid_engines import Found, Routes, Task
-from nco.solvers.hybrid_pyvrp import Penalties
-from nco.solvers.hybrid_run import Run
+from nco.solvers.hybrid.crew import Crew
+from nco.solvers.hybrid.decompose import nodes_of, vehicles_away
+from nco.solvers.hybrid.engines import Found, Routes, Task
+from nco.solvers.hybrid.local_search import Penalties
+from nco.solvers.hybrid.run import Run
 
 SMALLEST, FEWEST = 30, 3  # customers and routes of a part
 PERIOD, LONGEST = 0.125, 3.0  # share of the time, and seconds at most, that a round takes

@@ -19,7 +19,7 @@ from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution
-from nco.solvers.pyvrp import draft_of, initial_solution, routes_of
+from nco.solvers.pyvrp.solver import draft_of, initial_solution, routes_of
 
 UPDATE = 500  # iterations between looks at whether penalties fit
 # Solutions of late acceptance. PyVRP's 300 are for longer runs; a part is a small instance, which

@@ -1,7 +1,7 @@
 """
 How PyVRP's data model expresses each rule. A new rule is one more row.
 
-A row is called with the draft of the data (`nco.solvers.pyvrp_draft.Draft`) and adds to it. The
+A row is called with the draft of the data (`nco.solvers.pyvrp.draft.Draft`) and adds to it. The
 data are built when every rule has spoken.
 """
 
@@ -28,7 +28,7 @@ from nco.envs.constraints import (
     TimeWindows,
     TripWindows,
 )
-from nco.solvers.pyvrp_draft import Draft
+from nco.solvers.pyvrp.draft import Draft
 from nco.solvers.times import require_windows
 
 

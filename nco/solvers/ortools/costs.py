@@ -16,9 +16,9 @@ from nco.data.errors import InputError
 from nco.envs.objectives import Total
 from nco.solvers.costs import LONGEST, SUMS
 from nco.solvers.legs import leg_costs
-from nco.solvers.ortools_model import Draft, Model
-from nco.solvers.ortools_times import LONGEST as MOST_TIME
-from nco.solvers.ortools_times import TIME, clock, known_times
+from nco.solvers.ortools.model import Draft, Model
+from nco.solvers.ortools.times import LONGEST as MOST_TIME
+from nco.solvers.ortools.times import TIME, clock, known_times
 from nco.solvers.scaling import MOST, Scaling, choose_scaling, finest_scaling
 from nco.solvers.times import require_windows
 

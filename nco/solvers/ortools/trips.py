@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from nco.solvers.ortools_model import Draft, Model, amounts
+from nco.solvers.ortools.model import Draft, Model, amounts
 
 FEW = 12  # customers that might all have trips of their own
 

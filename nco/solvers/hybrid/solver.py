@@ -20,15 +20,15 @@ from nco.envs.constraints import Fleet
 from nco.released import Released, default_policy, load_policy
 from nco.solution import Solution, judge
 from nco.solvers.base import refuse_hopeless
-from nco.solvers.decompose import separable
-from nco.solvers.hybrid_bench import Bench, Setting
-from nco.solvers.hybrid_crew import Crew
-from nco.solvers.hybrid_engines import Engine, Task, find_engine
-from nco.solvers.hybrid_halves import improve_halves, possible
-from nco.solvers.hybrid_parts import construct, improve_parts
-from nco.solvers.hybrid_proposals import Proposals, Propose
-from nco.solvers.hybrid_rounds import Rounds
-from nco.solvers.hybrid_run import Run
+from nco.solvers.hybrid.bench import Bench, Setting
+from nco.solvers.hybrid.crew import Crew
+from nco.solvers.hybrid.decompose import separable
+from nco.solvers.hybrid.engines import Engine, Task, find_engine
+from nco.solvers.hybrid.halves import improve_halves, possible
+from nco.solvers.hybrid.parts import construct, improve_parts
+from nco.solvers.hybrid.proposals import Proposals, Propose
+from nco.solvers.hybrid.rounds import Rounds
+from nco.solvers.hybrid.run import Run
 from nco.solvers.pyvrp import expresses
 from nco.solvers.savings import savings
 from nco.solvers.threads import one_thread

@@ -32,17 +32,17 @@ from nco.envs.constraints import (
     TripWindows,
 )
 from nco.solvers.lengths import length_bounds
-from nco.solvers.ortools_loads import (
+from nco.solvers.ortools.loads import (
     capacity,
     linehaul_first,
     linehaul_on_each_route,
     maximum_load,
     one_commodity,
 )
-from nco.solvers.ortools_model import Draft, Model, amounts
-from nco.solvers.ortools_optional import minimum_prize
-from nco.solvers.ortools_pairs import pickup_delivery
-from nco.solvers.ortools_times import duration_limit, time_windows
+from nco.solvers.ortools.model import Draft, Model, amounts
+from nco.solvers.ortools.optional import minimum_prize
+from nco.solvers.ortools.pairs import pickup_delivery
+from nco.solvers.ortools.times import duration_limit, time_windows
 from nco.solvers.scaling import bounding_scaling, steps
 
 FINE = 2**40  # units of the largest leg: sums of 2^22 of them fit an int64

@@ -1,7 +1,7 @@
 """How OR-Tools' routing model expresses shipments."""
 
 from nco.envs.constraints import PickupDelivery
-from nco.solvers.ortools_model import Draft, Model, amounts
+from nco.solvers.ortools.model import Draft, Model, amounts
 
 ORDER = "order"
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from nco.data.errors import InputError
 from nco.envs.constraints import MinimumPrize
-from nco.solvers.ortools_model import Draft, Model
+from nco.solvers.ortools.model import Draft, Model
 
 FINE = 2**40  # units of the largest prize: sums of 2^22 of them fit an int64
 

@@ -8,8 +8,8 @@ from tensordict import TensorDict
 from nco.decoding import Search
 from nco.envs import RoutingEnv
 from nco.released import Released
-from nco.solvers.hybrid_engines import Engine, Found, Parts, Task, find_engine
-from nco.solvers.hybrid_proposals import Proposals, Propose, Proposer
+from nco.solvers.hybrid.engines import Engine, Found, Parts, Task, find_engine
+from nco.solvers.hybrid.proposals import Proposals, Propose, Proposer
 
 
 @dataclass(frozen=True)

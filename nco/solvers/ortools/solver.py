@@ -18,11 +18,11 @@ from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
 from nco.solvers.costs import costs
 from nco.solvers.fleets import enough
-from nco.solvers.ortools_costs import OBJECTIVES, objective
-from nco.solvers.ortools_model import Draft, Model, build
-from nco.solvers.ortools_optional import disjunctions
-from nco.solvers.ortools_rules import CONSTRAINTS
-from nco.solvers.ortools_trips import reload
+from nco.solvers.ortools.costs import OBJECTIVES, objective
+from nco.solvers.ortools.model import Draft, Model, build
+from nco.solvers.ortools.optional import disjunctions
+from nco.solvers.ortools.rules import CONSTRAINTS
+from nco.solvers.ortools.trips import reload
 from nco.solvers.scaling import Scaling
 from nco.solvers.shapes import SHAPES
 

@@ -5,13 +5,13 @@ import time
 import numpy as np
 
 from nco.data.instance import num_depots, num_nodes
-from nco.solvers.decompose import nodes_of
-from nco.solvers.decompose_book import FEATURES, RouteBook
-from nco.solvers.decompose_choice import LearnedChoice, Part, RandomChoice
-from nco.solvers.hybrid_crew import Crew
-from nco.solvers.hybrid_engines import Found, Routes, Task
-from nco.solvers.hybrid_pyvrp import Penalties
-from nco.solvers.hybrid_run import Run
+from nco.solvers.hybrid.book import FEATURES, RouteBook
+from nco.solvers.hybrid.choice import LearnedChoice, Part, RandomChoice
+from nco.solvers.hybrid.crew import Crew
+from nco.solvers.hybrid.decompose import nodes_of
+from nco.solvers.hybrid.engines import Found, Routes, Task
+from nco.solvers.hybrid.local_search import Penalties
+from nco.solvers.hybrid.run import Run
 
 SIZE = 250  # customers of a part
 VISITS = 4  # times that each part is worked on within the limit

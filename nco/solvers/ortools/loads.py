@@ -7,7 +7,7 @@ from nco.envs.constraints import (
     MaximumLoad,
     OneCommodity,
 )
-from nco.solvers.ortools_model import Draft, Model, amounts
+from nco.solvers.ortools.model import Draft, Model, amounts
 
 
 def capacity(draft: Draft, rule: Capacity) -> None:

@@ -21,8 +21,8 @@ from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
 from nco.solvers.costs import SUMS, costs
-from nco.solvers.pyvrp_draft import Draft
-from nco.solvers.pyvrp_rules import CONSTRAINTS, reload, wait
+from nco.solvers.pyvrp.draft import Draft
+from nco.solvers.pyvrp.rules import CONSTRAINTS, reload, wait
 from nco.solvers.shapes import SHAPES
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
-from nco.solvers.decompose import vehicles_away
-from nco.solvers.decompose_choice import Choice, Part
+from nco.solvers.hybrid.choice import Choice, Part
+from nco.solvers.hybrid.decompose import vehicles_away
 
 FEATURES = 6
 

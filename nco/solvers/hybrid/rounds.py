@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 
 from nco.envs import Route
-from nco.solvers.hybrid_crew import HERE, Crew, WorkerDied
-from nco.solvers.hybrid_engines import Engine, Found, Task
-from nco.solvers.hybrid_proposals import Proposals, Propose
-from nco.solvers.hybrid_run import Run
+from nco.solvers.hybrid.crew import HERE, Crew, WorkerDied
+from nco.solvers.hybrid.engines import Engine, Found, Task
+from nco.solvers.hybrid.proposals import Proposals, Propose
+from nco.solvers.hybrid.run import Run
 
 SHORTEST = 0.03  # of the time that a round is worth beginning for
 TOGETHER = 0.45  # of the time, after which every worker goes on from the best

@@ -15,9 +15,9 @@ from nco.envs import Route, RoutingEnv
 from nco.envs.objectives import Distance
 from nco.envs.visits import Tour
 from nco.solution import Solution
-from nco.solvers.decompose import into_part, out_of_part, restrict
 from nco.solvers.fast_tsp import FastTSP
-from nco.solvers.hybrid_pyvrp import PART_HISTORY, Penalties, PyVRPSearch
+from nco.solvers.hybrid.decompose import into_part, out_of_part, restrict
+from nco.solvers.hybrid.local_search import PART_HISTORY, Penalties, PyVRPSearch
 from nco.solvers.ortools import ORTools
 
 ROUNDS = 8  # of a search that goes on where it stopped
@@ -43,9 +43,9 @@ class Task:
     multiples
         See `PyVRPSearch.begin`.
     nodes
-        Those of a part, see `nco.solvers.decompose`; None for the whole instance.
+        Those of a part, see `nco.solvers.hybrid.decompose`; None for the whole instance.
     away
-        See `nco.solvers.decompose.restrict`.
+        See `nco.solvers.hybrid.decompose.restrict`.
     """
 
     deadline: float

@@ -4,7 +4,7 @@ import numpy as np
 
 from nco.data.errors import InputError
 from nco.envs.constraints import DurationLimit, TimeWindows, TripWindows
-from nco.solvers.ortools_model import Draft, Model
+from nco.solvers.ortools.model import Draft, Model
 from nco.solvers.scaling import LARGEST
 from nco.solvers.times import Times, require_windows, times
 
