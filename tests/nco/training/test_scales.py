@@ -6,7 +6,7 @@ import torch
 from nco.data.errors import InputError
 from nco.data.seeding import seeded
 from nco.envs import PROBLEMS
-from nco.training import VariantMean
+from nco.training import OwnMean, VariantMean
 from nco.training.scales import RULES, variant_codes
 
 SIZE = 9
@@ -52,6 +52,18 @@ def test_nothing_moves_in_evaluation() -> None:
     scale = VariantMean().eval()
     instance = PROBLEMS["cvrp"].generator(SIZE)(2, seeded(0))
     assert scale(torch.full((2, 3), 7.0), instance).tolist() == [[1.0], [1.0]]
+
+
+def test_the_unit_of_an_instance_changes_nothing() -> None:
+    """Divided by the mean of their own rollouts, costs in metres are those in kilometres; prizes,
+    which count negatively, keep their order, and costs of nothing stay."""
+    cost = torch.tensor([[1.0, 2.0, 6.0], [1000.0, 2000.0, 6000.0], [-1.0, -3.0, 1.0], [0, 0, 0]])
+    instance = PROBLEMS["cvrp"].generator(SIZE)(4, seeded(0))
+    unit = OwnMean()(cost, instance)
+    assert unit.tolist() == [[3.0], [3000.0], [1.0], [1.0]]
+    relative = (cost - cost.mean(-1, keepdim=True)) / unit
+    assert torch.equal(relative[0], relative[1])
+    assert relative[2].argsort().tolist() == cost[2].argsort().tolist()
 
 
 def test_bad_settings_are_named() -> None:
