@@ -38,6 +38,10 @@ class REINFORCE(RoutingModule):
     scale
         What costs are divided by before they are compared, such as the mean of each variant in a
         mixed batch; nothing by default.
+    leader
+        Weight of the best rollout of each instance, those of the others being 1: above 1 the policy
+        learns to have one good rollout among many, not many fair ones (Wang et al. 2024, Leader
+        Reward).
     """
 
     epochs: Tensor  # that ended, baseline included
@@ -55,17 +59,21 @@ class REINFORCE(RoutingModule):
         samples: int = 1,
         starts: int = 0,
         scale: CostScale | None = None,
+        leader: float = 1.0,
     ):
         super().__init__(env, policy, optimizer, lr_scheduler, search, seed, weights)
         if samples < 1:
             raise InputError(f"samples: {samples}, expected 1 or more")
         if starts < -1:
             raise InputError(f"starts: {starts}, expected -1 or more")
+        if not leader >= 1:
+            raise InputError(f"leader: {leader}, expected 1 or more")
         self.baseline = baseline or RolloutMean()
         self.baseline.attach(env, policy)
         self.samples = samples
         self.starts = starts
         self.scale = scale
+        self.leader = leader
         self.register_buffer("epochs", torch.tensor(0))
 
     def training_step(self, batch: TensorDict, batch_idx: int) -> Tensor:
@@ -108,6 +116,9 @@ class REINFORCE(RoutingModule):
         advantage = cost - baseline
         if self.scale is not None:
             advantage = advantage / self.scale(cost, instance)
+        if self.leader != 1:
+            best = cost.argmin(-1, keepdim=True)
+            advantage = advantage.scatter(-1, best, self.leader * advantage.gather(-1, best))
         return (advantage * log_likelihood).mean() + extra
 
     def on_train_start(self) -> None:

@@ -19,6 +19,7 @@ from nco.training import (
     Exponential,
     GreedyRollout,
     NoBaseline,
+    OwnMean,
     RolloutMean,
 )
 from tests.envs.random_instances import draw
@@ -129,6 +130,20 @@ def test_loss_and_gradient_equal_a_plain_loop(
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4 * largest)
 
 
+@pytest.mark.parametrize("leader", [1.0, 4.0])
+def test_the_best_rollout_weighs_more(leader: float) -> None:
+    """The gradient with respect to a log-likelihood is the relative advantage, that of the best
+    rollout of each instance times the weight."""
+    env = problem("cvrp")
+    module = REINFORCE(env, small_policy(env, 1), scale=OwnMean(), samples=3, leader=leader)
+    instance = draw(env, 2, NODES, 1)
+    cost = torch.tensor([[1.0, 2.0, 6.0], [8.0, 4.0, 6.0]])
+    likelihood = torch.zeros(2, 3, requires_grad=True)
+    module.loss(cost, likelihood, instance, env.features(instance)).backward()
+    expected = [[-2 / 3 * leader, -1 / 3, 3 / 3], [2 / 6, -2 / 6 * leader, 0.0]]
+    torch.testing.assert_close(likelihood.grad, torch.tensor(expected) / 6)
+
+
 def test_first_moves_of_multi_start_are_not_learned() -> None:
     """What is imposed has no part in the loss: a single step after it is all that counts."""
     env = problem("tsp")
@@ -163,9 +178,10 @@ def test_sampling_follows_from_seed_rank_step_and_batch() -> None:
     [
         ({"samples": 0}, "samples: 0, expected 1 or more"),
         ({"starts": -2}, "starts: -2, expected -1 or more"),
+        ({"leader": 0.5}, "leader: 0.5, expected 1 or more"),
     ],
 )
-def test_unusable_settings_are_refused(settings: dict[str, int], message: str) -> None:
+def test_unusable_settings_are_refused(settings: dict[str, float], message: str) -> None:
     """A setting out of range is the user's error and names the range."""
     env = problem("tsp")
     with pytest.raises(InputError, match=message):
