@@ -1,13 +1,14 @@
 """
 One policy on the published variant sets, and on all 16 variants [O]VRP[B][L][TW], n = 50.
 
-Decodes the first 100 instances of each set from 50 starts under eight views, or draws samples with
-a temperature under them, and sets the costs beside the best published ones of HGS, OR-Tools and LKH
+Decodes the first 100 instances of each set from 50 starts under eight views, or in another way
+(``--decode``), and sets the costs beside the best published ones of HGS, OR-Tools and LKH
 where DATA has the set, else beside PyVRP's on instances that are drawn once. The published sets
 VRPB and VRPBLTW obey the one-commodity rule (`1pdvrp`, `1pdvrpltw`; LKH obeys another one and is
 left out).
 
     python benchmarks/multitask.py vrp --data DATA/vrp_variants_50
+    python benchmarks/multitask.py vrp --data DATA/vrp_variants_50 --sets vrptw --decode sgbs
     python benchmarks/multitask.py runs/vrp/version_0/checkpoints/last.ckpt --sets vrptw --views 1
 """
 
@@ -15,6 +16,7 @@ import argparse
 import csv
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import torch
 from tensordict import TensorDict
@@ -23,7 +25,7 @@ from torch import Tensor
 from nco.data.atomic import atomic
 from nco.data.dataset import load_instances
 from nco.data.seeding import seeded
-from nco.decoding import Augment, MultiStart, Sampling, Search, Single
+from nco.decoding import Decode, make_search
 from nco.envs import PROBLEMS, problem
 from nco.envs.variants import canonical
 from nco.evaluation import evaluate_policy
@@ -87,15 +89,13 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, str]:
         instances, best, source = drawn(name, options.count, options.scratch, options.seconds)
     released = load_policy(options.policy)
     env, there = released.adapt(problem(name), instances)
-    search: Search = MultiStart(SIZE)
-    if options.samples:
-        search = Single(Sampling(options.temperature), options.samples)
-    search = Augment(search, options.views)
+    count = options.samples or (SIZE if options.decode == "multistart" else 0)
+    search = make_search(options.decode, count, options.views, options.temperature)
     found = evaluate_policy(env, released.policy, there, search, seed=1)
     return {
         "set": name,
         "policy": Path(options.policy).name,
-        "decode": f"{options.samples} samples" if options.samples else f"{SIZE} starts",
+        "decode": f"{options.decode} {count or ''}".strip(),
         "views": str(options.views),
         "cost": f"{float(found.costs.mean()):.4f}",
         "reference": f"{float(best.mean()):.4f}",
@@ -114,7 +114,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--count", type=int, default=100, help="of each set, the first ones")
     parser.add_argument("--views", type=int, default=8)
-    parser.add_argument("--samples", type=int, default=0, help="instead of starts, a view")
+    parser.add_argument("--decode", choices=get_args(Decode), default="multistart")
+    parser.add_argument("--samples", type=int, default=0, help="starts, samples or beams of a view")
     parser.add_argument("--temperature", type=float, default=0.5, help="of samples")
     parser.add_argument("--scratch", type=Path, default=Path("runs/multitask_references"))
     parser.add_argument("--seconds", type=float, default=0.3, help="of PyVRP for an instance")
