@@ -35,6 +35,9 @@ from nco.solvers.threads import one_thread
 
 WHOLE = 1500  # customers up to which the whole instance is searched
 PROPOSED = 2000  # customers up to which a policy proposes
+# Customers a second up to which it proposes beside a savings solution: in less time, what it takes
+# is missed (benchmarks/RESULTS.md).
+UNHURRIED = 500
 PROPOSING = 0.1  # of the time
 # Of the time that the whole instance is searched, with few and with more customers, before its
 # solution is shared out among the workers.
@@ -54,7 +57,8 @@ class Hybrid:
     they take it over in the second half of the time. Large instances are split into smaller parts
     of neighbouring routes; which ones are worth it is learned on the way. Where PyVRP cannot
     express the problem OR-Tools improves, and fast-tsp where the problem is a symmetric tour; where
-    no policy is at hand, they begin at once.
+    no policy is at hand, or there is a savings solution and hardly time for more, they begin at
+    once.
 
     The processes stay for the next instance, until the solver is closed or nobody has it any more;
     two threads need a solver each.
@@ -167,8 +171,7 @@ class Hybrid:
             raise
         if run.best is None and run.refusal is not None:
             raise InputError(str(run.refusal))
-        policy = f", policy {released.name}" if released is not None else ""
-        name = f"{self.name}, {name}{policy}"
+        name = f"{self.name}, {name}"
         seconds = time.perf_counter() - began
         if run.best is None:
             return judge(env, run.instance, (), seconds, name)
@@ -216,7 +219,10 @@ class Hybrid:
             if run.best is not None:
                 improve_parts(run, crew, self.learned)
         else:
+            if customers > PROPOSED or (run.best is not None and customers > UNHURRIED * run.limit):
+                released = None
             self._as_a_whole(run, crew, kind, released)
+            return f"{kind.name}, policy {released.name}" if released is not None else kind.name
         return kind.name
 
     def _post(self, crew: Crew, setting: Setting) -> None:
@@ -251,7 +257,7 @@ class Hybrid:
             share = OPENING if customers > FEW else OPENING_OF_FEW
         opening = Rounds(run, crew, kind, share)
         propose = None
-        if released is not None and customers <= PROPOSED:
+        if released is not None:
             propose = Propose(run.at(PROPOSING), run.seed)
         elsewhere = self.device.type != "cpu"
         opening.begin(None if elsewhere else propose)
