@@ -2,7 +2,7 @@
 What each part of the policy `cvrp` is worth: the same minutes of imitation without it.
 
 Trains one variant after another by ``nco fit --config configs/cvrp_imitation.yaml`` from random
-weights, all for the same wall time (so run nothing else), and decodes the same instances with each:
+weights, all for the same wall time (so each needs a core of its own), and decodes the same instances with each:
 greedily, and from 100 starts under eight views. Gaps are to PyVRP's costs after 6,000 iterations.
 
     python benchmarks/ablations.py 'LABELS/cvrp_*.npz' --minutes 3 --out benchmarks/ablations.csv
@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0, help="of training, each")
     parser.add_argument("--count", type=int, default=60, help="instances to decode")
     parser.add_argument("--scratch", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--only", type=int, nargs="+", help="numbers of variants; by default all")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     rows = list(csv.DictReader(options.out.open())) if options.out.exists() else []
@@ -85,7 +86,7 @@ def main() -> None:
     env = problem("cvrp")
     decodings: list[Search] = [Single(), Augment(MultiStart())]
     for number, (name, arguments) in enumerate(VARIANTS.items()):
-        if any(row["variant"] == name for row in rows):
+        if any(row["variant"] == name for row in rows) or number not in (options.only or range(99)):
             continue
         checkpoint = train(options, arguments, options.scratch / str(number))
         steps = torch.load(checkpoint, weights_only=True)["global_step"]
