@@ -2,8 +2,9 @@
 What each part of the policy `cvrp` is worth: the same minutes of imitation without it.
 
 Trains one variant after another by ``nco fit --config configs/cvrp_imitation.yaml`` from random
-weights, all for the same wall time (so each needs a core of its own), and decodes the same instances with each:
-greedily, and from 100 starts under eight views. Gaps are to PyVRP's costs after 6,000 iterations.
+weights, all for the same wall time (so each needs a core of its own), and decodes the same
+instances with each: greedily, and from 100 starts under eight views. Gaps are to PyVRP's costs
+after 6,000 iterations.
 
     python benchmarks/ablations.py 'LABELS/cvrp_*.npz' --minutes 3 --out benchmarks/ablations.csv
 """
