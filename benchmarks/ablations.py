@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 
 import torch
+from rows import write_rows
 
 import nco.configs
-from nco.data.atomic import atomic
 from nco.data.seeding import seeded
 from nco.decoding import Augment, MultiStart, Search, Single
 from nco.drawing import make_generator
@@ -100,10 +100,7 @@ def main() -> None:
         values = [name, str(size), str(steps), *(f"{gap:.2f}" for gap in gaps)]
         rows.append(dict(zip(FIELDS, values, strict=True)))
         print(*values, sep="  ", flush=True)
-        with atomic(options.out) as part, part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(options.out, rows, FIELDS)
 
 
 if __name__ == "__main__":

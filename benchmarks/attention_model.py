@@ -13,6 +13,8 @@ import csv
 import tempfile
 from pathlib import Path
 
+from rows import write_rows
+
 from nco.decoding import Sampling, Search, Single
 from nco.envs import problem
 from nco.evaluation import evaluate_policy, summary
@@ -63,10 +65,7 @@ def main(checkpoints: Path, out: Path, samples: int) -> None:
                 continue
             rows.append(measure(folder, wanted, count))
             print(rows[-1], flush=True)
-            with out.open("w", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS)
-                writer.writeheader()
-                writer.writerows(rows)
+            write_rows(out, rows, FIELDS)
 
 
 if __name__ == "__main__":

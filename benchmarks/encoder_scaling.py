@@ -7,7 +7,6 @@ writes encoder_scaling.csv and encoder_scaling.png beside this file. Linux only 
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Callable
 from itertools import product
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from rows import write_rows
 
 from nco.data.generators import CVRPGenerator
 from nco.data.seeding import seeded
@@ -114,10 +114,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = table(options.sizes)
-    with options.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(options.out, rows)
     plot(rows, options.out.with_suffix(".png"))
 
 

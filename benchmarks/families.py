@@ -17,8 +17,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from statistics import fmean
 
+from rows import write_rows
+
 from nco.cli.compare import compare
-from nco.data.atomic import atomic
 
 FAMILIES = (
     "cvrplib_x",
@@ -86,10 +87,7 @@ def read(path: Path) -> list[Row]:
 
 def write(path: Path, rows: list[Row]) -> None:
     """Writes all rows, whatever stops the run meanwhile."""
-    with atomic(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, rows, COLUMNS)
 
 
 def summary(rows: list[Row]) -> str:

@@ -13,16 +13,15 @@ left out).
 """
 
 import argparse
-import csv
 from itertools import product
 from pathlib import Path
 from typing import get_args
 
 import torch
+from rows import write_rows
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.atomic import atomic
 from nco.data.dataset import load_instances
 from nco.data.seeding import seeded
 from nco.decoding import Decode, make_search
@@ -126,10 +125,7 @@ def main() -> None:
         rows.append(measure(name, options))
         print(rows[-1], flush=True)
         if options.out is not None:
-            with atomic(options.out) as part, part.open("w", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS)
-                writer.writeheader()
-                writer.writerows(rows)
+            write_rows(options.out, rows, FIELDS)
 
 
 if __name__ == "__main__":

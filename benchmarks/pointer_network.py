@@ -8,10 +8,10 @@ of greedy tours and of the labels, and the mean of the gaps.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import torch
+from rows import write_rows
 
 from nco.data.labels import Labels
 from nco.decoding import Augment, MultiStart, Search, Single
@@ -58,10 +58,7 @@ def main() -> None:
     torch.set_num_threads(1)
     table = rows(options.checkpoint, options.labels, options.searches)
     if options.out is not None:
-        with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, table[0].keys())
-            writer.writeheader()
-            writer.writerows(table)
+        write_rows(options.out, table)
 
 
 if __name__ == "__main__":

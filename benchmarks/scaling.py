@@ -8,7 +8,6 @@ processor, on one thread, the fastest of several runs. Linux only (/proc).
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from rows import write_rows
 
 from nco.data.generators import CVRPGenerator
 from nco.data.seeding import seeded
@@ -190,10 +190,7 @@ def plot(rows: list[Row], steps: list[Row], path: Path) -> None:
 
 def write(rows: list[Row], path: Path) -> None:
     """A CSV file."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, rows)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rows import write_rows
 
 from nco.data.generators import CVRPGenerator, TSPGenerator
 from nco.data.seeding import seeded
@@ -69,10 +70,7 @@ def main() -> None:
         common |= {k: getattr(options, k) for k in ("rate", "plan", "batch", "starts")}
         ours = train(sys.executable, "curve_ours.py", common)
     path = HERE / f"time_to_gap_{options.problem}_{options.size}.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, theirs[0].keys())
-        writer.writeheader()
-        writer.writerows([*theirs, *ours])
+    write_rows(path, [*theirs, *ours])
     last = ours[-1]
     verb = "reached" if last["cost"] <= reached else "did not reach"
     print(

@@ -10,7 +10,6 @@ so it solves the first instances only (``--few``); everybody's gap on those is i
 """
 
 import argparse
-import csv
 import os
 import time
 from collections.abc import Callable
@@ -18,10 +17,10 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
+from rows import write_rows
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.atomic import atomic
 from nco.data.seeding import seeded
 from nco.decoding import Augment, MultiStart, Search, Single
 from nco.drawing import make_generator
@@ -139,10 +138,7 @@ def main() -> None:
         points.append(point)
         rows = rows_of(points, options.few)
         print(*rows[-1].values(), sep="  ", flush=True)
-        with atomic(options.out) as part, part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(options.out, rows, FIELDS)
 
     with Crew(solve_one, workers) as crew:
         for seconds in (options.reference_seconds, *sorted(FAST_TSP, reverse=True)):

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from statistics import fmean
 
-from nco.data.atomic import atomic
+from rows import write_rows
+
 from nco.data.dataset import load_instances, read_costs
 from nco.envs import RoutingEnv, problem
 from nco.envs.constraints import LinehaulFirst, MaximumLoad, OneCommodity
@@ -78,10 +79,7 @@ def main() -> None:
         if name in {row["set"] for row in rows}:
             continue
         rows.append(run(options.data / name, options.count, options.time_limit))
-        with atomic(options.out) as part, part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(options.out, rows, COLUMNS)
         print(rows[-1], flush=True)
 
 
