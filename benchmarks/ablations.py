@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import torch
-from rows import write_rows
+from rows import kept_costs, write_rows
 
 import nco.configs
 from nco.data.seeding import seeded
@@ -58,19 +58,6 @@ def train(options: argparse.Namespace, arguments: list[str], folder: Path) -> Pa
     return max(folder.glob("fit/version_*/checkpoints/last.ckpt"), key=lambda p: p.stat().st_mtime)
 
 
-def references(instances: torch.Tensor, scratch: Path) -> torch.Tensor:
-    """PyVRP's costs, made once."""
-    stored = scratch / "references.csv"
-    costs = [float(line) for line in stored.read_text().split()] if stored.exists() else []
-    for row in range(len(costs), len(instances)):
-        one = instances[row : row + 1]
-        found = PyVRP(iterations=6000).solve(problem("cvrp"), one, seed=row)
-        costs.append(found.cost)
-        scratch.mkdir(parents=True, exist_ok=True)
-        stored.write_text("\n".join(map(str, costs)))
-    return torch.tensor(costs[: len(instances)])
-
-
 def main() -> None:
     """Trains and measures what is not in the file yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
@@ -83,11 +70,17 @@ def main() -> None:
     options = parser.parse_args()
     rows = list(csv.DictReader(options.out.open())) if options.out.exists() else []
     instances = make_generator("cvrp", 100)(200, seeded(1234))[: options.count]
-    best = references(instances, options.scratch)
     env = problem("cvrp")
+
+    def reference(row: int) -> float:
+        return PyVRP(iterations=6000).solve(env, instances[row : row + 1], seed=row).cost
+
+    best = kept_costs(options.scratch / "references.csv", options.count, reference)
     decodings: list[Search] = [Single(), Augment(MultiStart())]
     for number, (name, arguments) in enumerate(VARIANTS.items()):
-        if any(row["variant"] == name for row in rows) or number not in (options.only or range(99)):
+        if options.only is not None and number not in options.only:
+            continue
+        if any(row["variant"] == name for row in rows):
             continue
         checkpoint = train(options, arguments, options.scratch / str(number))
         steps = torch.load(checkpoint, weights_only=True)["global_step"]

@@ -85,11 +85,6 @@ def read(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def write(path: Path, rows: list[Row]) -> None:
-    """Writes all rows, whatever stops the run meanwhile."""
-    write_rows(path, rows, COLUMNS)
-
-
 def summary(rows: list[Row]) -> str:
     """A line of Markdown for each family: mean gaps, and how many of its files were solved."""
     lines = [
@@ -128,7 +123,7 @@ def main() -> None:
                     continue
                 row = run(family, path, solver, options.time_limit, options.seed)
                 rows.append(row)
-                write(options.out, rows)
+                write_rows(options.out, rows, COLUMNS)
                 told = row["error"] or f"{row['cost']} {row['gap']} % {row['cpu_seconds']} s"
                 print(f"{family} {path.stem} {solver} {told}", flush=True)
     print(summary(rows))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from rows import write_rows
+from rows import kept_costs, write_rows
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -69,15 +69,13 @@ def published(name: str, data: Path, count: int) -> tuple[TensorDict, Tensor, st
 def drawn(name: str, count: int, scratch: Path, seconds: float) -> tuple[TensorDict, Tensor, str]:
     """Random instances of a variant, always the same, and PyVRP's costs, which are kept."""
     instances = PROBLEMS[name].generator(SIZE)(100, seeded(2024))[:count]
-    scratch.mkdir(parents=True, exist_ok=True)
-    stored, env = scratch / f"{name}.csv", problem(name)
-    costs = [float(line) for line in stored.read_text().split()] if stored.exists() else []
-    for row in range(len(costs), count):
-        solution = PyVRP().solve(env, instances[row : row + 1], seconds, seed=1)
-        with stored.open("a") as file:
-            file.write(f"{solution.cost}\n")
-        costs.append(solution.cost)
-    return instances, torch.tensor(costs[:count]), f"PyVRP, {seconds:g} s"
+    env = problem(name)
+
+    def reference(row: int) -> float:
+        return PyVRP().solve(env, instances[row : row + 1], seconds, seed=1).cost
+
+    costs = kept_costs(scratch / f"{name}.csv", count, reference)
+    return instances, costs, f"PyVRP, {seconds:g} s"
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, str]:

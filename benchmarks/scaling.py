@@ -188,11 +188,6 @@ def plot(rows: list[Row], steps: list[Row], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def write(rows: list[Row], path: Path) -> None:
-    """A CSV file."""
-    write_rows(path, rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[1])
     parser.add_argument("--largest", type=int, default=10000, help="customers")
@@ -206,8 +201,8 @@ def main() -> None:
     for job in dict.fromkeys([*jobs, *((DENSE, 100, batch) for batch in BATCHES)]):
         rows.append(alone(decode, *job))
         print(*rows[-1].values(), flush=True)
-    write(rows, options.out)
-    write(steps, options.out.with_name(options.out.stem + "_step.csv"))
+    write_rows(options.out, rows)
+    write_rows(options.out.with_name(options.out.stem + "_step.csv"), steps)
     plot(rows, steps, options.out.with_suffix(".png"))
 
 

@@ -256,9 +256,7 @@ class Hybrid:
         if shared and kind.halves and separable(run.env, run.instance):
             share = OPENING if customers > FEW else OPENING_OF_FEW
         opening = Rounds(run, crew, kind, share)
-        propose = None
-        if released is not None:
-            propose = Propose(run.at(PROPOSING), run.seed)
+        propose = Propose(run.at(PROPOSING), run.seed) if released is not None else None
         elsewhere = self.device.type != "cpu"
         opening.begin(None if elsewhere else propose)
         if propose is not None and elsewhere and released is not None:

@@ -129,12 +129,7 @@ def test_an_interrupt_leaves_nobody_behind() -> None:
 import os, signal, threading, time
 from nco.data.seeding import seeded
 from nco.envs.problems import PROBLEMS
-from nco.solvers.hybrid.decompose import separable, vehicles_away
 from nco.solvers.hybrid import Hybrid
-from nco.solvers.hybrid.bench import Bench, Setting
-from nco.solvers.hybrid.crew import Crew
-from nco.solvers.hybrid.halves import improve_halves, split
-from nco.solvers.hybrid.run import Run
 row = PROBLEMS["cvrp"]
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job of some shells
 solver = Hybrid(workers=2, proposals=False)
@@ -165,12 +160,7 @@ def test_workers_end_with_their_parent() -> None:
 import os, signal, threading, time
 from nco.data.seeding import seeded
 from nco.envs.problems import PROBLEMS
-from nco.solvers.hybrid.decompose import separable, vehicles_away
 from nco.solvers.hybrid import Hybrid
-from nco.solvers.hybrid.bench import Bench, Setting
-from nco.solvers.hybrid.crew import Crew
-from nco.solvers.hybrid.halves import improve_halves, split
-from nco.solvers.hybrid.run import Run
 row = PROBLEMS["cvrp"]
 threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
 Hybrid(workers=2, proposals=False).solve(row.build(), row.generator(50)(1, seeded(1)), 60)
