@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nco.data.compiled import arguments, build, threads
+from nco.data.kernel_build import arguments, build, threads
 
 Row = tuple[Tensor, Tensor]
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nco.data.compiled import arguments, at, build, threads
+from nco.data.kernel_build import arguments, at, build, threads
 
 WIDEST = 128  # channels of a head that the kernels have room for
 
