@@ -328,7 +328,7 @@ def test_missing_policies_are_named() -> None:
 
 def test_released_weights_start_a_training() -> None:
     """The weights of a released folder are those that a training checkpoint would give."""
-    folder = Path(module.__file__).parent / "shipped" / "tsp"
+    folder = Path(module.__file__).parents[1] / "shipped" / "tsp"
     policy = load_policy(folder).policy
     found = policy_weights(folder)
     assert found.keys() == policy.state_dict().keys()

@@ -128,7 +128,7 @@ def test_an_interrupt_leaves_nobody_behind() -> None:
     program = """
 import os, signal, threading, time
 from nco.data.seeding import seeded
-from nco.envs.problems import PROBLEMS
+from nco.envs.problems.table import PROBLEMS
 from nco.solvers.hybrid import Hybrid
 row = PROBLEMS["cvrp"]
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job of some shells
@@ -159,7 +159,7 @@ def test_workers_end_with_their_parent() -> None:
     program = """
 import os, signal, threading, time
 from nco.data.seeding import seeded
-from nco.envs.problems import PROBLEMS
+from nco.envs.problems.table import PROBLEMS
 from nco.solvers.hybrid import Hybrid
 row = PROBLEMS["cvrp"]
 threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
