@@ -195,6 +195,7 @@ def card_of_checkpoint(path: Path) -> dict[str, Any]:
         training = {
             "epoch": checkpoint["epoch"],
             "step": checkpoint["global_step"],
+            **({"precision": checkpoint["precision"]} if "precision" in checkpoint else {}),
             "model": {**model, "init_args": _without(model["init_args"], "env", "policy")},
             "data": config["data"],
         }
