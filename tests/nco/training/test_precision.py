@@ -11,7 +11,7 @@ import yaml
 
 from nco.envs import problem
 from nco.policies import PointerNetwork
-from nco.released import card_of_checkpoint
+from nco.hub.released import card_of_checkpoint
 from nco.training import precision
 from nco.training.precision import fitting_precision
 from tests.nco.training.runs import TINY, fit, small, write
