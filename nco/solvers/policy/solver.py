@@ -92,8 +92,8 @@ class PolicySolver:
             best.offer(routes)
             if rounds.over():
                 return
-        if start is not None and start.feasible and start.cost < best.cost:
-            best.offer(start.routes)
+        if start is not None and start.feasible and start.value < best.cost:
+            best.offer(start.vehicle_routes)
         for routes in rounds.improve(best.routes):
             best.offer(routes)
             if rounds.over():
