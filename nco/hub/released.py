@@ -23,8 +23,8 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.hub.coverage import obstacles, widen
+from nco.hub.weights import WEIGHTS, load_weights, policy_weights, read_checkpoint
 from nco.policies import Policy
-from nco.training.module import WEIGHTS, load_weights, policy_weights, read_checkpoint
 
 CARD = "policy.yaml"
 
