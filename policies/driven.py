@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nco.data.compiled import at, threads
+from nco.data.native import at, threads
 from nco.policies import native
 from nco.policies.base import Driven, OutOfTime, Plan
 from nco.policies.decoder import PointerCache, PointerDecoder
