@@ -19,12 +19,12 @@ import torch
 from rows import kept_costs, write_rows
 
 import nco.configs
+from nco.cli.generators import make_generator
 from nco.data.seeding import seeded
 from nco.decoding import Augment, MultiStart, Search, Single
-from nco.drawing import make_generator
 from nco.envs import problem
-from nco.evaluation import evaluate_policy
-from nco.released import load_policy
+from nco.evaluation.evaluate import evaluate_policy
+from nco.hub.released import load_policy
 from nco.solvers.pyvrp import PyVRP
 
 POLICY = "--model.policy.init_args."

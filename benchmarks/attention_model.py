@@ -17,10 +17,10 @@ from rows import write_rows
 
 from nco.decoding import Sampling, Search, Single
 from nco.envs import problem
-from nco.evaluation import evaluate_policy, summary
-from nco.importers import import_attention_model
-from nco.papers import PAPERS
-from nco.released import load_policy
+from nco.evaluation.evaluate import evaluate_policy, summary
+from nco.evaluation.papers import PAPERS
+from nco.hub.importers import import_attention_model
+from nco.hub.released import load_policy
 
 PAPER = PAPERS["attention-model"]
 FIELDS = ["checkpoint", "decode", "count", "cost", "stderr", "seconds", "paper", "infeasible"]

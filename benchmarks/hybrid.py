@@ -20,18 +20,18 @@ from typing import Any
 from tensordict import TensorDict
 
 from nco.cli.files import read_all
+from nco.cli.generators import make_generator
 from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.data.seeding import seeded
-from nco.drawing import make_generator
 from nco.envs import RoutingEnv, problem
 from nco.solution import Solution
 from nco.solvers.base import UsesPolicy
 from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.hybrid import Hybrid
-from nco.solvers.hybrid.crew import Crew
+from nco.solvers.hybrid.worker_pool import WorkerPool
 from nco.solvers.ortools import ORTools
-from nco.solvers.policy import PolicySolver
+from nco.solvers.policy.solver import PolicySolver
 from nco.solvers.pyvrp import PyVRP
 
 FIELDS = ["family", "instance", "n", "solver", "limit", "cost", "reference", "gap", "feasible"]
@@ -43,7 +43,7 @@ class TwoSeeds:
     """PyVRP with two seeds in two processes at once, which stay; the better one counts."""
 
     def __init__(self) -> None:
-        self._crew: Crew | None = None
+        self._crew: WorkerPool | None = None
 
     def solve(
         self,
@@ -54,7 +54,7 @@ class TwoSeeds:
         start: Solution | None = None,
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
-        self._crew = self._crew or Crew(lambda task: PyVRP().solve(*task), 2)
+        self._crew = self._crew or WorkerPool(lambda task: PyVRP().solve(*task), 2)
         began = time.perf_counter()
         found: list[Solution] = []
         for worker in list(self._crew.idle):

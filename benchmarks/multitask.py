@@ -26,10 +26,10 @@ from nco.data.dataset import load_instances
 from nco.data.seeding import seeded
 from nco.decoding import Decode, make_search
 from nco.envs import PROBLEMS, problem
-from nco.envs.variants import canonical
-from nco.evaluation import evaluate_policy
-from nco.references import read_references
-from nco.released import load_policy
+from nco.envs.problems.naming import canonical
+from nco.evaluation.evaluate import evaluate_policy
+from nco.evaluation.references import read_references
+from nco.hub.released import load_policy
 from nco.solvers.pyvrp import PyVRP
 
 SIZE = 50

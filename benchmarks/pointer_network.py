@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from rows import write_rows
 
-from nco.data.labels import Labels
+from nco.data.solved import Labels
 from nco.decoding import Augment, MultiStart, Search, Single
-from nco.released import load_policy
+from nco.hub.released import load_policy
 
 SEARCHES: dict[str, Search] = {
     "greedy": Single(),

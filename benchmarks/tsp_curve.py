@@ -21,14 +21,14 @@ from rows import write_rows
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.cli.generators import make_generator
 from nco.data.seeding import seeded
 from nco.decoding import Augment, MultiStart, Search, Single
-from nco.drawing import make_generator
 from nco.envs import problem
-from nco.evaluation import evaluate_policy
-from nco.released import load_policy
+from nco.evaluation.evaluate import evaluate_policy
+from nco.hub.released import load_policy
 from nco.solvers.fast_tsp import FastTSP
-from nco.solvers.hybrid.crew import Crew
+from nco.solvers.hybrid.worker_pool import WorkerPool
 from nco.solvers.ortools import ORTools
 
 FIELDS = ["solver", "setting", "instances", "instances/s", "cost", "gap %", "gap of the first %"]
@@ -56,7 +56,7 @@ def solve_one(task: tuple[str, TensorDict, float]) -> float:
     return solution.cost
 
 
-def classical(crew: Crew, solver: str, instances: TensorDict, seconds: float) -> Point:
+def classical(crew: WorkerPool, solver: str, instances: TensorDict, seconds: float) -> Point:
     """One solver with one time limit on all instances, one on each core at a time."""
     costs = torch.zeros(len(instances), dtype=torch.double)
     waiting, under_way = list(range(len(instances))), dict[int, int]()
@@ -140,7 +140,7 @@ def main() -> None:
         print(*rows[-1].values(), sep="  ", flush=True)
         write_rows(options.out, rows, FIELDS)
 
-    with Crew(solve_one, workers) as crew:
+    with WorkerPool(solve_one, workers) as crew:
         for seconds in (options.reference_seconds, *sorted(FAST_TSP, reverse=True)):
             keep(classical(crew, "fast-tsp", instances, seconds))
         for seconds in OR_TOOLS:

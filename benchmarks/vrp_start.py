@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from nco.envs import problem
+from nco.hub.released import save_policy, shipped_policy
 from nco.policies import ForesightPolicy
-from nco.released import save_policy, shipped_policy
 
 
 def widened() -> ForesightPolicy:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from nco.data.archive import Archive, read_archive, write_archive
 from nco.data.errors import InputError
-from nco.data.formats.foreign_npz import from_foreign, is_foreign
-from nco.data.formats.pkl import read_pkl
+from nco.data.formats.datasets.foreign_npz import from_foreign, is_foreign
+from nco.data.formats.datasets.pkl import read_pkl
 from nco.data.formats.problem_name import routing_problem
 from nco.data.instance import SCHEMA, make_instance
 from nco.data.unpickle import unpickle
@@ -37,7 +37,7 @@ def load_instances(
     rows
         Which of them; a ``.safetensors`` file is read no further.
     problem
-        What the instances of a ``.pkl`` file are instances of, see `nco.data.formats.pkl`.
+        What the instances of a ``.pkl`` file are instances of, see `nco.data.formats.datasets.pkl`.
 
     Raises
     ------

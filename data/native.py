@@ -125,7 +125,7 @@ def load(variant: str) -> ctypes.CDLL:
     except OSError:
         _share_threads()
         found = ctypes.CDLL(path)
-    for name in ("processor", "has_tiles", "drive", "drive_backward"):
+    for name in ("processor", "has_tiles", "rollout", "rollout_backward"):
         getattr(found, name).restype = ctypes.c_int64
     return found
 

@@ -9,16 +9,25 @@ from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.instance import num_nodes
-from nco.envs.base import Constraint, Context, Features, FeatureSpec, Objective, State, Visits
+from nco.envs.checking.infeasibility import (
+    missing_ways,
+    open_ways,
+    unreachable,
+    unservable_customers,
+)
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.constraint import Constraint
+from nco.envs.constraints.multi_trip import TripWindows
 from nco.envs.constraints.pickup_delivery import PickupDelivery
-from nco.envs.constraints.trips import TripWindows
-from nco.envs.features import coordinates, distances
-from nco.envs.hopeless import missing_ways, nobody_can_serve, open_ways, unreachable
-from nco.envs.look_ahead import LookAhead
+from nco.envs.features import Context, Features, FeatureSpec
+from nco.envs.normalisation import coordinates, distances
+from nco.envs.objective import Objective
 from nco.envs.objectives import Distance
-from nco.envs.resource import Resource
-from nco.envs.routes import Route, Violation
-from nco.envs.travel import pick_rows, stays_out
+from nco.envs.resources.look_ahead import LookAhead
+from nco.envs.resources.resource import Resource
+from nco.envs.resources.travel import pick_rows, stays_out
+from nco.envs.state import State
+from nco.envs.visits.base import Visits
 
 
 class RoutingEnv:
@@ -255,7 +264,7 @@ class RoutingEnv:
         # A customer that nobody can serve is no obstacle where it may be left out.
         if not self.visits.optional and not found:
             found = unreachable(instance, self.visits.num_depots and self.visits.depots(instance))
-            found = found or nobody_can_serve(instance, self.constraints)
+            found = found or unservable_customers(instance, self.constraints)
         return found
 
     def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from nco.envs import Context, Features, FeatureSpec, RoutingEnv
-from nco.policies import driven
-from nco.policies.base import Driven, Plan, Policy, Trajectory
+from nco.policies import native_rollout
+from nco.policies.base import NativeRollout, Plan, Policy, Trajectory
 from nco.policies.decoder import PointerCache, PointerDecoder
 from nco.policies.encoder import AttentionEncoder, Encoder
-from nco.policies.evaluate import evaluate_in_parts
 from nco.policies.layers import Activation, Normalization, init_uniform
+from nco.policies.teacher_forcing import evaluate_in_parts
 
 
 class AttentionPolicy(Policy):
@@ -85,14 +85,14 @@ class AttentionPolicy(Policy):
 
     def drive(
         self, embeddings: PointerCache, plan: Plan, rng: torch.Generator | None
-    ) -> Driven | None:
-        if not driven.fits(self.decoder, embeddings, plan):
+    ) -> NativeRollout | None:
+        if not native_rollout.fits(self.decoder, embeddings, plan):
             return None
-        return driven.drive(self.decoder, embeddings, plan, rng)
+        return native_rollout.drive(self.decoder, embeddings, plan, rng)
 
-    def evaluate(self, embeddings: PointerCache, trajectory: Trajectory | Driven) -> Tensor:
-        if isinstance(trajectory, Driven):
-            return driven.likelihood(self.decoder, embeddings, trajectory)
+    def evaluate(self, embeddings: PointerCache, trajectory: Trajectory | NativeRollout) -> Tensor:
+        if isinstance(trajectory, NativeRollout):
+            return native_rollout.likelihood(self.decoder, embeddings, trajectory)
         if trajectory.actions.device.type != "cpu":
             return super().evaluate(embeddings, trajectory)
         return evaluate_in_parts(self.decoder, embeddings, trajectory)

@@ -7,11 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nco.envs import Context, Features, Walk
+from nco.envs import Context, Features, NativeRules
 
 
 class OutOfTime(Exception):
     """A deadline passed before the rollouts were complete."""
+
+
+def not_finite(instance: int, step: int) -> FloatingPointError:
+    """The error for logits that are NaN or infinite; both numbers count from 0."""
+    return FloatingPointError(
+        f"the policy's logits are not finite (instance {instance}, step {step})"
+    )
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Plan:
         Value of `time.perf_counter` at which to give up.
     """
 
-    walk: Walk
+    native_rules: NativeRules
     rollouts: int
     steps: int
     temperature: float = 0.0
@@ -64,7 +71,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Driven:
+class NativeRollout:
     """
     Complete rollouts of a policy that drives by itself.
 
@@ -123,7 +130,9 @@ class Policy(nn.Module, ABC):
             the memory for the next step.
         """
 
-    def drive(self, embeddings: Any, plan: Plan, rng: torch.Generator | None) -> Driven | None:
+    def drive(
+        self, embeddings: Any, plan: Plan, rng: torch.Generator | None
+    ) -> NativeRollout | None:
         """
         Whole rollouts in one call, where there is a faster way than step by step; else None.
 
@@ -133,6 +142,8 @@ class Policy(nn.Module, ABC):
         ------
         OutOfTime
             The deadline of the plan passed.
+        FloatingPointError
+            Logits are not finite.
         """
         return None
 
@@ -146,11 +157,11 @@ class Policy(nn.Module, ABC):
         shape = trajectory.actions.shape
         return self.step(embeddings, trajectory.context)[0].view(*shape, -1)
 
-    def evaluate(self, embeddings: Any, trajectory: Trajectory | Driven) -> Tensor:
+    def evaluate(self, embeddings: Any, trajectory: Trajectory | NativeRollout) -> Tensor:
         """
         Log-likelihood ``[B, R]`` of the actions of given rollouts, in one parallel pass.
 
-        What is `Driven` goes only to the policy that drove it.
+        What is `NativeRollout` goes only to the policy that drove it.
         """
         assert isinstance(trajectory, Trajectory)
         scores = self.log_probs(embeddings, trajectory)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from nco.envs import Context, Features, FeatureSpec
+from nco.policies.candidates import nearest_allowed
 from nco.policies.layers import attend, point, rows
-from nco.policies.nearest import nearest_allowed
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The encoder of the Pointer Network: an LSTM that reads the nodes one after another."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from nco.envs import Features, FeatureSpec
 from nco.policies.encoder import Encoder, NodeEmbedding
+from nco.policies.lstm import LSTM
 
 
 class LSTMEncoder(Encoder):
@@ -25,7 +26,7 @@ class LSTMEncoder(Encoder):
         self.dim = dim
         self.residual = residual
         self.embedding = NodeEmbedding(spec, dim)
-        self.lstm = nn.LSTM(dim, dim, batch_first=True)
+        self.lstm = LSTM(dim, dim, batch_first=True)
 
     def forward(self, features: Features) -> Tensor:
         return self.read(features)[1]

@@ -10,6 +10,7 @@ from nco.data.errors import InputError
 from nco.envs import Context, Features, RoutingEnv
 from nco.policies.base import Policy, Trajectory
 from nco.policies.layers import rows
+from nco.policies.lstm import LSTM
 from nco.policies.lstm_encoder import LSTMEncoder
 
 
@@ -138,7 +139,7 @@ class PointerNetwork(Policy):
         self.encoder = LSTMEncoder(spec, dim, residual)
         self.start = nn.Parameter(torch.empty(1, dim).uniform_(-(dim**-0.5), dim**-0.5))
         self.scalars = nn.Linear(spec.context_dim, dim, bias=False) if spec.context_dim else None
-        self.lstm = nn.LSTM(dim, dim, batch_first=True)
+        self.lstm = LSTM(dim, dim, batch_first=True)
         self.glimpse = SCORES[score](dim) if glimpses else None
         self.pointer = SCORES[score](dim)
 

@@ -10,7 +10,7 @@ import pytest
 
 from nco.cli import COMMANDS, LIGHTNING, main
 from nco.cli.arguments import command_parser
-from nco.envs.problems import PROBLEMS
+from nco.envs.problems.table import PROBLEMS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -117,7 +117,7 @@ def test_the_two_commands_exist() -> None:
 @pytest.mark.slow
 def test_the_table_is_what_the_solvers_answer() -> None:
     """The support table says of every problem that it names what solving a small instance shows."""
-    from nco.support import policies_of, solvers_of
+    from nco.cli.support import policies_of, solvers_of
 
     table = README.split("| problem | shipped policy |")[1].split("\n\n")[0]
     rows = table.splitlines()[2:]

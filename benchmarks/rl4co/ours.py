@@ -16,7 +16,7 @@ from nco.data.instance import make_instance
 from nco.data.seeding import seeded
 from nco.decoding import Augment, MultiStart, Search, Single
 from nco.envs import RoutingEnv, problem
-from nco.envs.problems import PROBLEMS
+from nco.envs.problems.table import PROBLEMS
 from nco.policies import AttentionPolicy
 from nco.training import REINFORCE, GreedyRollout
 

@@ -5,24 +5,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nco.data.errors import InputError
-from nco.data.formats.best_known import find_best_known
-from nco.data.formats.customers import (
+from nco.data.formats.csv_matrix import looks_like_matrix, read_matrix
+from nco.data.formats.csv_table import read_table, write_table
+from nco.data.formats.file_instance import FileInstance
+from nco.data.formats.json_file import read_json, write_json
+from nco.data.formats.osrm import looks_like_osrm, read_osrm
+from nco.data.formats.rounding import Rounding, check_rounding
+from nco.data.formats.solomon import (
     looks_like_li_lim,
     looks_like_solomon,
     read_li_lim,
     read_solomon,
 )
-from nco.data.formats.file_instance import FileInstance
-from nco.data.formats.json_file import read_json, write_json
-from nco.data.formats.matrix import looks_like_matrix, read_matrix
-from nco.data.formats.osrm import looks_like_osrm, read_osrm
-from nco.data.formats.rounding import Rounding, check_rounding
-from nco.data.formats.table import read_table, write_table
+from nco.data.formats.solutions.best_known import find_best_known
 from nco.data.formats.text import read_text
-from nco.data.formats.tsplib import looks_like_tsplib, read_tsplib
-from nco.data.formats.tsplib_writer import write_tsplib
-from nco.data.formats.vroom import looks_like_vroom, read_vroom
-from nco.data.formats.vroom_writer import write_vroom
+from nco.data.formats.vroom.reader import looks_like_vroom, read_vroom
+from nco.data.formats.vroom.writer import write_vroom
+from nco.data.formats.vrplib.reader import looks_like_tsplib, read_tsplib
+from nco.data.formats.vrplib.writer import write_tsplib
 from nco.data.values import check_values
 
 

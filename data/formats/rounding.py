@@ -4,7 +4,7 @@ Which rounding a file means by ``EUC_2D``.
 TSPLIB 95 means the nearest integer, and so do CVRPLIB's sets A, B, E, F, M, P, X, XML100 and AGS
 (Arnold et al. 2019). The sets CMT, Golden, Li and tai say ``EUC_2D`` too, but their published
 costs are unrounded. The families with time windows and fleets have conventions of their own:
-`nco.data.formats.kinds`.
+`nco.data.formats.vrplib.types`.
 """
 
 import re

@@ -14,7 +14,7 @@ import numpy as np
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
-from nco.data.formats.pkl import from_items, write_pkl
+from nco.data.formats.datasets.pkl import from_items, write_pkl
 from nco.data.generators.orienteering import HALF_TOUR, PRIZE_TYPES, PrizeType
 from nco.data.generators.uniform import ATTENTION_MODEL_CAPACITY, MAX_DEMAND
 

@@ -27,15 +27,16 @@ completed; the checker then names what was broken, and `RoutingEnv.broken` tells
 of complete rollouts. Everything else never yields: a rollout that is not broken is feasible.
 """
 
-from nco.envs.constraints.allowed import AllowedVehicles
+from nco.envs.constraints.allowed_vehicles import AllowedVehicles
 from nco.envs.constraints.capacity import Capacity
 from nco.envs.constraints.distance_limit import DistanceLimit
 from nco.envs.constraints.duration_limit import DurationLimit
 from nco.envs.constraints.fleet import Fleet, MinimumRoutes
-from nco.envs.constraints.flexible_load import FlexibleLoad
 from nco.envs.constraints.linehaul_first import LinehaulFirst, LinehaulOnEachRoute
 from nco.envs.constraints.maximum_load import MaximumLoad
 from nco.envs.constraints.minimum_prize import MinimumPrize
+from nco.envs.constraints.mixed_load import MixedLoad
+from nco.envs.constraints.multi_trip import TripWindows
 from nco.envs.constraints.one_commodity import OneCommodity
 from nco.envs.constraints.open_routes import OpenRoutes
 from nco.envs.constraints.pickup_delivery import PickupDelivery
@@ -45,7 +46,6 @@ from nco.envs.constraints.single_precision import (
 )
 from nco.envs.constraints.split_capacity import SplitCapacity
 from nco.envs.constraints.time_windows import TimeWindows
-from nco.envs.constraints.trips import TripWindows
 
 __all__ = [
     "AllowedVehicles",
@@ -53,12 +53,12 @@ __all__ = [
     "DistanceLimit",
     "DurationLimit",
     "Fleet",
-    "FlexibleLoad",
     "LinehaulFirst",
     "LinehaulOnEachRoute",
     "MaximumLoad",
     "MinimumPrize",
     "MinimumRoutes",
+    "MixedLoad",
     "OneCommodity",
     "OpenRoutes",
     "PickupDelivery",

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from nco.data.instance import num_depots
 from nco.envs import native
-from nco.envs.base import Constraint, State
-from nco.envs.plain import Plain
-from nco.envs.routes import Route, Violation
-from nco.envs.travel import at_depot, of_vehicle
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.view import InstanceView
+from nco.envs.constraint import Constraint
+from nco.envs.resources.travel import at_depot, of_vehicle
+from nco.envs.state import State
 
 EXACT = 2**24  # up to which single precision holds every whole number
 
@@ -68,7 +69,7 @@ class Capacity(Constraint):
         return (1 - state.parts["load"] / capacity).unsqueeze(-1).float()
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         demand = plain.of_nodes("demand")
         for k, route in enumerate(routes):
             load = sum(demand[node] for node in route.visits if 0 <= node < len(demand))
@@ -80,7 +81,7 @@ class Capacity(Constraint):
                 found.append(Violation("capacity", message, route=k))
         return found
 
-    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+    def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         capacity = plain.of_vehicle("capacity", route.vehicle)
         for node in route.visits:
             if (demand := plain.demand[node]) > capacity:

@@ -6,12 +6,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.envs.base import State
-from nco.envs.features import length_unit, limits
-from nco.envs.plain import Plain, stops_of, whole
-from nco.envs.resource import Amounts, Move, Resource
-from nco.envs.routes import Route, Violation
-from nco.envs.travel import Kind, in_steps, per_vehicle
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.view import InstanceView, stops_of, whole
+from nco.envs.normalisation import length_unit, limits
+from nco.envs.resources.resource import Amounts, Move, Resource
+from nco.envs.resources.travel import Kind, in_steps, per_vehicle
+from nco.envs.state import State
 
 
 class DistanceLimit(Resource):
@@ -23,9 +23,9 @@ class DistanceLimit(Resource):
 
     Exactness: a leg has the metric and precision of the instance, the legs of a route are added
     in double precision in the order driven (in steps where distances are decimal, see
-    `nco.envs.travel`), and that sum is compared with the limit as it is. The mask tests the same
-    sum, way back included, so that mask and check agree to the last bit. (The code of Kool et al.
-    keeps 1e-6 away from the limit instead.)
+    `nco.envs.resources.travel`), and that sum is compared with the limit as it is. The mask tests
+    the same sum, way back included, so that mask and check agree to the last bit. (The code of Kool
+    et al. keeps 1e-6 away from the limit instead.)
 
     Features: the limit, and the remaining length in the decoder, in the unit of the policy's
     coordinates (Kool et al. 2019, appendix D); 0 where there is no limit.
@@ -66,19 +66,19 @@ class DistanceLimit(Resource):
         return left.nan_to_num(posinf=0).unsqueeze(-1).float()  # no limit
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         for k, route in plain.known(routes):
             if (message := _too_long(plain, route)) is not None:
                 found.append(Violation("distance limit", message, route=k))
         return found
 
-    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+    def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         if (message := _too_long(plain, route)) is None:
             return None
         return Violation("distance limit", f"to node {route.visits[-1]} and back: {message}")
 
 
-def _too_long(plain: Plain, route: Route) -> str | None:
+def _too_long(plain: InstanceView, route: Route) -> str | None:
     """What is wrong with the length of a route, if anything is."""
     length = 0.0
     for distance in plain.lengths(stops_of(route)):

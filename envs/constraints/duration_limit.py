@@ -6,14 +6,14 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.envs.base import State
-from nco.envs.constraints.clock import Clock
-from nco.envs.features import limits, time_unit
-from nco.envs.plain import Plain, whole
-from nco.envs.resource import Amounts, Move
-from nco.envs.routes import Route, Violation
-from nco.envs.schedule import schedule
-from nco.envs.travel import in_steps, per_vehicle, time_kind
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.schedule import schedule
+from nco.envs.checking.view import InstanceView, whole
+from nco.envs.normalisation import limits, time_unit
+from nco.envs.resources.clock import Clock
+from nco.envs.resources.resource import Amounts, Move
+from nco.envs.resources.travel import in_steps, per_vehicle, time_kind
+from nco.envs.state import State
 
 
 class DurationLimit(Clock):
@@ -70,19 +70,19 @@ class DurationLimit(Clock):
         return (left / state.tables["time unit"]).nan_to_num(posinf=0).unsqueeze(-1).float()
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         for k, route in plain.known(routes):
             if (message := _too_long(plain, route, self.release)) is not None:
                 found.append(Violation("duration limit", message, route=k))
         return found
 
-    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+    def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         if (message := _too_long(plain, route, self.release)) is None:
             return None
         return Violation("duration limit", f"to node {route.visits[-1]} and back: {message}")
 
 
-def _too_long(plain: Plain, route: Route, release: bool) -> str | None:
+def _too_long(plain: InstanceView, route: Route, release: bool) -> str | None:
     """What is wrong with the duration of a route, if anything is."""
     duration = schedule(plain, route, release).duration
     limit = plain.of_vehicle("duration_limit", route.vehicle)

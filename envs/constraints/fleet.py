@@ -8,10 +8,11 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
-from nco.envs.base import Constraint, State, one_hot
-from nco.envs.plain import Plain
-from nco.envs.routes import Route, Violation
-from nco.envs.travel import at_depot
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.view import InstanceView
+from nco.envs.constraint import Constraint
+from nco.envs.resources.travel import at_depot
+from nco.envs.state import State, one_hot
 
 
 class Fleet(Constraint):
@@ -65,7 +66,7 @@ class Fleet(Constraint):
         return torch.stack([here, left.sum(-1) / count.sum(-1).clamp_min(1)], -1).float()
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         used = Counter(route.vehicle for _, route in plain.known(routes))
         for vehicle in range(plain.depots):
             count = int(plain.of_vehicle("vehicle_count", vehicle))
@@ -74,7 +75,7 @@ class Fleet(Constraint):
                 found.append(Violation("fleet", message))
         return found
 
-    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+    def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         if plain.of_vehicle("vehicle_count", route.vehicle) > 0:
             return None
         return Violation("fleet", "no vehicles, expected at least one")
@@ -133,7 +134,7 @@ class MinimumRoutes(Constraint):
         return [Violation("minimum routes", f"{driven} routes, expected at least {least}")]
 
     def impossible(self, instance: TensorDict) -> list[Violation]:
-        customers, least = len(Plain(instance).customers), int(instance["min_routes"][0])
+        customers, least = len(InstanceView(instance).customers), int(instance["min_routes"][0])
         if customers >= least:
             return []
         return [Violation("minimum routes", f"{customers} customers, expected at least {least}")]

@@ -7,10 +7,11 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
-from nco.envs.base import Constraint, State
-from nco.envs.plain import Plain
-from nco.envs.routes import Route, Violation
-from nco.envs.travel import at_depot
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.view import InstanceView
+from nco.envs.constraint import Constraint
+from nco.envs.resources.travel import at_depot
+from nco.envs.state import State
 
 
 class LinehaulFirst(Constraint):
@@ -56,7 +57,7 @@ class LinehaulFirst(Constraint):
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         if not bool(instance["linehaul_first"][0]):
             return []
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         demand, backhaul = plain.of_nodes("demand"), plain.of_nodes("backhaul")
         for k, route in plain.known(routes):
             picked = None
@@ -113,7 +114,7 @@ class LinehaulOnEachRoute(Constraint):
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         if not bool(instance["linehaul_first"][0]):
             return []
-        plain = Plain(instance)
+        plain = InstanceView(instance)
         demand, backhaul = plain.of_nodes("demand"), plain.of_nodes("backhaul")
         return [
             Violation("linehaul on each route", "pickups only, expected a delivery", route=k)

@@ -6,11 +6,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.envs.base import Constraint, State
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.view import InstanceView
+from nco.envs.constraint import Constraint
 from nco.envs.constraints.capacity import largest_capacity
-from nco.envs.plain import Plain
-from nco.envs.routes import Route, Violation
-from nco.envs.travel import at_depot, of_vehicle
+from nco.envs.resources.travel import at_depot, of_vehicle
+from nco.envs.state import State
 
 
 class MaximumLoad(Constraint):
@@ -82,7 +83,7 @@ class MaximumLoad(Constraint):
         return (1 - used / capacity.unsqueeze(-1)).float()
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         demand, backhaul = plain.of_nodes("demand"), plain.of_nodes("backhaul")
         change = [0.0] * plain.nodes
         if self.shipments:
@@ -102,7 +103,7 @@ class MaximumLoad(Constraint):
                 found.append(Violation("capacity", message, route=k))
         return found
 
-    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+    def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         capacity = plain.of_vehicle("capacity", route.vehicle)
         amounts = {"demand": plain.demand, "backhaul": plain.backhaul}
         if self.shipments:
@@ -117,7 +118,7 @@ class MaximumLoad(Constraint):
     def impossible(self, instance: TensorDict) -> list[Violation]:
         if not self.shipments:
             return []
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         targets = [int(target) for target in plain.of_nodes("delivery")]
         for node, amount in enumerate(plain.shipment):
             if amount and not targets[node]:

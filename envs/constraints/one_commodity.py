@@ -6,11 +6,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.envs.base import Constraint, State
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.view import InstanceView
+from nco.envs.constraint import Constraint
 from nco.envs.constraints.capacity import largest_capacity
-from nco.envs.plain import Plain
-from nco.envs.routes import Route, Violation
-from nco.envs.travel import at_depot, of_vehicle
+from nco.envs.resources.travel import at_depot, of_vehicle
+from nco.envs.state import State
 
 
 class OneCommodity(Constraint):
@@ -69,7 +70,7 @@ class OneCommodity(Constraint):
         return (room / of_vehicle(state, "capacity").unsqueeze(-1)).float()
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         demand, backhaul = plain.of_nodes("demand"), plain.of_nodes("backhaul")
         for k, route in plain.known(routes):
             sums = [0.0]
@@ -81,7 +82,7 @@ class OneCommodity(Constraint):
                 found.append(Violation("capacity", message, route=k))
         return found
 
-    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+    def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         capacity = plain.of_vehicle("capacity", route.vehicle)
         for node in route.visits:
             if (load := abs(plain.demand[node] - plain.backhaul[node])) > capacity:

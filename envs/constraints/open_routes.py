@@ -7,8 +7,9 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
-from nco.envs.base import Constraint, State
-from nco.envs.routes import Route, Violation
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.constraint import Constraint
+from nco.envs.state import State
 
 
 class OpenRoutes(Constraint):

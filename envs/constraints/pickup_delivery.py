@@ -8,10 +8,11 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
-from nco.envs.base import Constraint, State
-from nco.envs.features import coordinates
-from nco.envs.plain import Plain
-from nco.envs.routes import Route, Violation
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.view import InstanceView
+from nco.envs.constraint import Constraint
+from nco.envs.normalisation import coordinates
+from nco.envs.state import State
 
 
 class PickupDelivery(Constraint):
@@ -21,7 +22,7 @@ class PickupDelivery(Constraint):
     Instance: ``delivery [B, N]``, the node that each pickup is for, 0 where there is none. State:
     ``pending [B, R]``, shipments that are aboard: a route ends only without. How much they weigh
     is the affair of `MaximumLoad`. Lengths and times are tested with all deliveries that are still
-    due, see `nco.envs.look_ahead`.
+    due, see `nco.envs.resources.look_ahead`.
 
     Features: of each node whether it is a pickup or a delivery and where its partner lies from
     there, and in the decoder the number of shipments aboard.
@@ -71,7 +72,7 @@ class PickupDelivery(Constraint):
         visits = [(node, k) for k, route in enumerate(routes) for node in route.visits]
         where = {node: (k, i) for i, (node, k) in enumerate(visits)}
         found = []
-        for pickup, target in enumerate(Plain(instance).of_nodes("delivery")):
+        for pickup, target in enumerate(InstanceView(instance).of_nodes("delivery")):
             delivery = int(target)
             if not delivery or not {pickup, delivery} & where.keys():
                 continue
@@ -90,7 +91,7 @@ class PickupDelivery(Constraint):
         return found
 
     def impossible(self, instance: TensorDict) -> list[Violation]:
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         delivery = [int(target) for target in plain.of_nodes("delivery")]
         times = Counter(target for target in delivery if target)
         for pickup, target in enumerate(delivery):

@@ -12,9 +12,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.envs.base import State
 from nco.envs.constraints.capacity import Capacity
 from nco.envs.constraints.split_capacity import SplitCapacity
+from nco.envs.state import State
 
 
 class SinglePrecisionCapacity(Capacity):

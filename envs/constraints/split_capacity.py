@@ -8,8 +8,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.envs.base import Constraint, State
-from nco.envs.routes import Route, Violation
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.constraint import Constraint
+from nco.envs.state import State
 
 
 class SplitCapacity(Constraint):

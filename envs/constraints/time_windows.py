@@ -8,14 +8,14 @@ from torch import Tensor
 
 from nco.data.instance import num_depots, num_nodes
 from nco.envs import native
-from nco.envs.base import State
-from nco.envs.constraints.clock import Clock, seen
-from nco.envs.features import time_unit
-from nco.envs.plain import INF, Plain
-from nco.envs.resource import to_every
-from nco.envs.routes import Route, Violation
-from nco.envs.schedule import schedule
-from nco.envs.travel import of_vehicle, pick_rows, single, stays_out, time_kind
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.schedule import schedule
+from nco.envs.checking.view import INF, InstanceView
+from nco.envs.normalisation import time_unit
+from nco.envs.resources.clock import Clock, seen
+from nco.envs.resources.resource import to_every
+from nco.envs.resources.travel import of_vehicle, pick_rows, single, stays_out, time_kind
+from nco.envs.state import State
 
 PLENTY = 2.0  # time to spare that is as good as any more
 NEAR = 2**6  # double precision numbers around a sum, among which its exact bound is
@@ -118,12 +118,12 @@ class TimeWindows(Clock):
         return torch.stack([way / unit, wait, spare], -1).float()
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        plain, found = Plain(instance), []
+        plain, found = InstanceView(instance), []
         for k, route in plain.known(routes):
             found += lateness(plain, route, k, self.release)[0]
         return found
 
-    def refuses(self, plain: Plain, route: Route) -> Violation | None:
+    def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         late, _ = lateness(plain, route, None, self.release)
         if not late:
             return None
@@ -187,7 +187,7 @@ def from_ordinal(number: Tensor) -> Tensor:
 
 
 def lateness(
-    plain: Plain, route: Route, k: int | None, release: bool, earliest: float = -INF
+    plain: InstanceView, route: Route, k: int | None, release: bool, earliest: float = -INF
 ) -> tuple[list[Violation], float]:
     """The first node of a route that is served too late, if there is one; and when it ends."""
     times = schedule(plain, route, release, earliest)

@@ -7,8 +7,9 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.metric import leg
-from nco.envs.base import Objective, Visits
-from nco.envs.routes import Route
+from nco.envs.checking.routes import Route
+from nco.envs.objective import Objective
+from nco.envs.visits.base import Visits
 
 
 class Distance(Objective):

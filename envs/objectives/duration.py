@@ -8,11 +8,12 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
-from nco.envs.base import Objective, Visits
-from nco.envs.constraints.clock import Clock
-from nco.envs.plain import Plain
-from nco.envs.routes import Route, Violation
-from nco.envs.schedule import schedule
+from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.schedule import schedule
+from nco.envs.checking.view import InstanceView
+from nco.envs.objective import Objective
+from nco.envs.resources.clock import Clock
+from nco.envs.visits.base import Visits
 
 
 class Duration(Objective):
@@ -20,7 +21,7 @@ class Duration(Objective):
     The sum over all routes of the least time that they can take.
 
     Travel, divided by the speed of the vehicle, services, and waiting that no later departure
-    avoids; see `nco.envs.constraints.clock` for the attributes. In double precision.
+    avoids; see `nco.envs.resources.clock` for the attributes. In double precision.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def _plain_durations(
     instance: TensorDict, routes: Sequence[Route], trips: bool, release: bool
 ) -> dict[int, float]:
     """The least time of every route, or of all trips of a vehicle."""
-    plain, found = Plain(instance), defaultdict[int, float](float)
+    plain, found = InstanceView(instance), defaultdict[int, float](float)
     for k, route in plain.known(routes):
         duration = schedule(plain, route, release).duration / plain.time_steps
         found[route.vehicle if trips else k] += duration

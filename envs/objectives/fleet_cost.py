@@ -8,9 +8,10 @@ from torch import Tensor
 
 from nco.data.instance import num_depots
 from nco.data.metric import leg
-from nco.envs.base import Legs, Objective, Visits
-from nco.envs.plain import Plain, stops_of
-from nco.envs.routes import Route
+from nco.envs.checking.routes import Route
+from nco.envs.checking.view import InstanceView, stops_of
+from nco.envs.objective import Objective
+from nco.envs.visits.base import Legs, Visits
 
 
 class FleetCost(Objective):
@@ -42,7 +43,7 @@ class FleetCost(Objective):
         return total
 
     def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
-        plain, total = Plain(instance), 0.0
+        plain, total = InstanceView(instance), 0.0
         used: set[int] = set()
         for _, route in plain.known(routes):
             length = sum(plain.lengths(stops_of(route))) / plain.length_steps

@@ -6,10 +6,11 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.envs.base import Objective, Visits
-from nco.envs.features import length_unit
+from nco.envs.checking.routes import Route
+from nco.envs.normalisation import length_unit
+from nco.envs.objective import Objective
 from nco.envs.objectives.prize import customers, visited
-from nco.envs.routes import Route
+from nco.envs.visits.base import Visits
 
 
 class Penalty(Objective):

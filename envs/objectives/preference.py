@@ -6,9 +6,10 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
-from nco.envs.base import Objective, Visits
-from nco.envs.plain import Plain
-from nco.envs.routes import Route
+from nco.envs.checking.routes import Route
+from nco.envs.checking.view import InstanceView
+from nco.envs.objective import Objective
+from nco.envs.visits.base import Visits
 
 
 class Preference(Objective):
@@ -33,5 +34,5 @@ class Preference(Objective):
 
     def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
         preference = instance["preference"][0].tolist()
-        known = Plain(instance).known(routes)
+        known = InstanceView(instance).known(routes)
         return 0.0 - sum(preference[r.vehicle][node] for _, r in known for node in r.visits)

@@ -6,8 +6,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.envs.base import Objective, Visits
-from nco.envs.routes import Route
+from nco.envs.checking.routes import Route
+from nco.envs.objective import Objective
+from nco.envs.visits.base import Visits
 
 
 class Prize(Objective):

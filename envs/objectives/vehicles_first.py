@@ -7,10 +7,11 @@ from torch import Tensor
 
 from nco.data.instance import num_depots
 from nco.data.metric import pairwise
-from nco.envs.base import Objective, Visits
+from nco.envs.checking.routes import Route
+from nco.envs.objective import Objective
 from nco.envs.objectives.distance import Distance
 from nco.envs.objectives.fleet_cost import departures
-from nco.envs.routes import Route
+from nco.envs.visits.base import Visits
 
 
 class VehiclesFirst(Objective):

@@ -66,8 +66,8 @@ def compare(
     from nco.cli.files import read_all
     from nco.cli.output import Output, require_writable
     from nco.cli.solving import Outcome, build_solvers, search_of, solve_all
-    from nco.report import console, print_json, table_of_runs, table_of_solvers, write_csv
-    from nco.traces import plot_runs
+    from nco.cli.tables import console, print_json, table_of_runs, table_of_solvers, write_csv
+    from nco.plotting.traces import plot_runs
 
     outcome = Outcome("nco compare")
     settings = {

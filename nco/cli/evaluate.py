@@ -71,13 +71,13 @@ def evaluate(
     from nco.cli import DONE, INFEASIBLE, complain
     from nco.cli.instances import draw, load, of_paper
     from nco.cli.solving import progress
+    from nco.cli.tables import beside_paper, console, print_json, table_of_evaluation
     from nco.data.errors import InputError
     from nco.decoding import make_search
     from nco.envs import problem as find_problem
-    from nco.evaluation import evaluate_policy, refuse_impossible, summary
-    from nco.references import read_references
-    from nco.released import default_policy, load_policy
-    from nco.report import beside_paper, console, print_json, table_of_evaluation
+    from nco.evaluation.evaluate import evaluate_policy, refuse_impossible, summary
+    from nco.evaluation.references import read_references
+    from nco.hub.released import default_policy, load_policy
 
     released = load_policy(policy) if policy is not None else None
     printed: tuple[tuple[str, float], ...] = ()

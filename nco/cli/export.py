@@ -31,8 +31,8 @@ def export(
     """
     import torch
 
-    from nco.released import load_policy, save_policy
-    from nco.report import print_json
+    from nco.cli.tables import print_json
+    from nco.hub.released import load_policy, save_policy
 
     released = load_policy(checkpoint)
     save_policy(directory, released.policy, released.card, getattr(torch, dtype), overwrite)

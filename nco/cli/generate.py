@@ -50,13 +50,13 @@ def generate(
     json
         Print JSON: problem, count and files.
     """
+    from nco.cli.generators import make_generator
+    from nco.cli.saving import is_data_set, save_drawn
+    from nco.cli.tables import print_json
     from nco.data.errors import InputError
     from nco.data.recipes import attention_model
     from nco.data.recipes.attention_model import COUNT
     from nco.data.seeding import seeded
-    from nco.drawing import make_generator
-    from nco.report import print_json
-    from nco.saving import is_data_set, save_drawn
 
     match = re.fullmatch(r"(\d{1,7})(?::(\d{1,7}))?", size)
     if not match:

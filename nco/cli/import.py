@@ -19,7 +19,7 @@ def import_(kind: Kind, directory: Path, out: Path) -> int:
     out
         New folder.
     """
-    from nco.importers import IMPORTERS
+    from nco.hub.importers import IMPORTERS
 
     IMPORTERS[kind](directory, out)
     print(out)

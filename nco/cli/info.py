@@ -21,11 +21,11 @@ def info(seed: Seed = 0, json: bool = False) -> int:
 
     from nco import __version__
     from nco.cli.solving import progress
-    from nco.envs.problems import PROBLEMS
-    from nco.released import shipped, shipped_policy
-    from nco.report import console, print_json, tables_of_info
+    from nco.cli.support import policies_of, solvers_of
+    from nco.cli.tables import console, print_json, tables_of_info
+    from nco.envs.problems.table import PROBLEMS
+    from nco.hub.released import shipped, shipped_policy
     from nco.solvers.registry import SOLVERS
-    from nco.support import policies_of, solvers_of
 
     packages = ("torch", "lightning", "ortools", "pyvrp", "fast-tsp")
     problems = {}

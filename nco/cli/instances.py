@@ -5,15 +5,15 @@ from pathlib import Path
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.cli.generators import Distribution, make_generator
 from nco.data.archive import read_archive
 from nco.data.dataset import COST, load_instances, read_costs, stored_problem
 from nco.data.errors import InputError
 from nco.data.seeding import seeded
-from nco.drawing import Distribution, make_generator
 from nco.envs import Constraint, Objective, RoutingEnv
-from nco.envs.problems import PROBLEMS, problem
-from nco.papers import PAPERS
-from nco.released import Released, parts
+from nco.envs.problems.table import PROBLEMS, problem
+from nco.evaluation.papers import PAPERS
+from nco.hub.released import Released, parts
 
 Instances = tuple[str, TensorDict, Tensor | None]  # problem, instances, reference costs
 
@@ -66,7 +66,7 @@ def of_paper(
     Parameters
     ----------
     paper
-        A key of `nco.papers.PAPERS`.
+        A key of `nco.evaluation.papers.PAPERS`.
     released
         The policy, which tells the problem and the size unless they are given.
     name, size, count

@@ -51,7 +51,7 @@ def label(
     from nco.data.dataset import load_instances, stored_problem
     from nco.data.errors import InputError
     from nco.envs import problem as find_problem
-    from nco.label import Settings, label_instances
+    from nco.labelling.label import Settings, label_instances
 
     name = problem or stored_problem(data)
     if name is None:

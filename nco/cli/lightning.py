@@ -22,6 +22,7 @@ from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.training.module import load_weights, read_checkpoint
 from nco.training.throughput import Throughput
+from nco.training.trainer import Trainer
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
@@ -98,6 +99,7 @@ def run(args: list[str] | None = None) -> NCOCLI:
             return NCOCLI(
                 L.LightningModule,
                 L.LightningDataModule,
+                trainer_class=Trainer,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 seed_everything_default=1234,

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from nco.cli.tables import show_cost, show_gap, show_seconds
 from nco.data.errors import InputError
 from nco.data.formats import FileInstance
-from nco.plot import plot_routes
-from nco.published import write_routes
-from nco.report import show_cost, show_gap, show_seconds
-from nco.runs import Run
+from nco.evaluation.runs import Run
+from nco.plotting.solution import plot_routes
+from nco.solution import write_routes
 
 
 @dataclass

@@ -65,7 +65,7 @@ def solve(
     from nco.cli.files import read_all
     from nco.cli.output import Output
     from nco.cli.solving import Outcome, build_solvers, search_of, solve_all
-    from nco.report import console, print_json, table_of_runs
+    from nco.cli.tables import console, print_json, table_of_runs
 
     outcome = Outcome("nco solve")
     search = search_of(decode, samples, augment)

@@ -15,7 +15,7 @@ from nco.data.errors import InputError
 from nco.data.formats import FileInstance
 from nco.decoding import Decode, Search, make_search
 from nco.envs import RoutingEnv, problem
-from nco.runs import Run
+from nco.evaluation.runs import Run
 from nco.solvers.base import Solver, UsesPolicy
 from nco.solvers.registry import find_solver
 

@@ -2,7 +2,7 @@
 
 from nco.decoding.active_search import ActiveSearch
 from nco.decoding.beam import Beam
-from nco.decoding.options import Decode, make_search
+from nco.decoding.factory import Decode, make_search
 from nco.decoding.reconstruction import Reconstruction
 from nco.decoding.rollout import OutOfTime, Rollouts, replay, rollout
 from nco.decoding.search import Augment, MultiStart, Search, Single, dihedral

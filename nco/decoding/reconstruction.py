@@ -9,15 +9,14 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.decoding.completion import complete
-from nco.decoding.excerpt import excerpt, in_double, zoomed
+from nco.data.subinstance import excerpt, in_double, zoomed
 from nco.decoding.pieces import Cut, Piece, Routes, find_cut
-from nco.decoding.rollout import OutOfTime, Rollouts
+from nco.decoding.rollout import OutOfTime, Rollouts, complete
 from nco.decoding.search import Search, Single, dihedral
 from nco.decoding.strategies import Greedy, Sampling, Strategy
 from nco.envs import RoutingEnv
-from nco.envs.features import coordinates
-from nco.envs.resource import Resource
+from nco.envs.normalisation import coordinates
+from nco.envs.resources.resource import Resource
 from nco.policies import Policy
 
 WORK = 60_000  # rollouts times nodes of the pieces that are decoded at once

@@ -8,9 +8,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.decoding.strategies import Strategy
-from nco.envs import Context, RoutingEnv, State, walk
-from nco.policies import Driven, OutOfTime, Plan, Policy, Trajectory
+from nco.decoding.strategies import Greedy, Strategy
+from nco.envs import Context, RoutingEnv, State, native_rules
+from nco.policies import NativeRollout, OutOfTime, Plan, Policy, Trajectory
 
 CHECK_EVERY = 8  # steps between looks at whether all rollouts are done: each look waits for a GPU
 
@@ -32,7 +32,7 @@ class Rollouts:
 
     actions: Tensor
     cost: Tensor
-    trajectory: Trajectory | Driven | None = None
+    trajectory: Trajectory | NativeRollout | None = None
 
     def best(self) -> tuple[Tensor, Tensor]:
         """Actions ``[B, T]`` and cost ``[B]`` of the cheapest rollout of each instance."""
@@ -83,7 +83,7 @@ def rollout(
     """
     if embeddings is None:
         embeddings = policy.encode(env.features(instance))
-    temperature, simple = strategy.plain_temperature, walk(env, instance)
+    temperature, simple = strategy.plain_temperature, native_rules(env, instance)
     if temperature is not None and simple is not None:
         plan = Plan(simple, rollouts, env.max_steps(instance), temperature, first, deadline)
         if (driven := policy.drive(embeddings, plan, rng)) is not None:
@@ -163,3 +163,61 @@ def _trajectory(actions: Tensor, seen: list[tuple[Context, Tensor]]) -> Trajecto
     }
     free = torch.stack([free for _, free in seen], dim=-1)
     return Trajectory(Context(**columns), actions, free)
+
+
+@torch.no_grad()
+def complete(
+    env: RoutingEnv,
+    policy: Policy,
+    embeddings: Any,
+    state: State,
+    steps: int,
+    memory: tuple[Tensor, ...] = (),
+    strategy: Strategy | None = None,
+    rng: torch.Generator | None = None,
+    deadline: float | None = None,
+) -> tuple[Tensor, State]:
+    """
+    Rolls partial solutions out to their end, without gradients.
+
+    Parameters
+    ----------
+    env, policy, embeddings
+        What drives what.
+    state
+        Where the rollouts ``[B, R]`` stand.
+    steps
+        A bound on the moves that are left, 1 or more.
+    memory
+        Of the policy, at that state.
+    strategy, rng
+        Pick the moves; greedy by default.
+    deadline
+        Value of `time.perf_counter` at which to give up.
+
+    Returns
+    -------
+    tuple
+        The moves ``[B, R, T]`` from there on, and the final state.
+
+    Raises
+    ------
+    OutOfTime
+        The deadline passed.
+    """
+    choose = strategy or Greedy()
+    actions: list[Tensor] = []
+    for step in range(steps):
+        log_probs, memory = policy.step(embeddings, env.context(state), memory)
+        action = choose(log_probs, rng)
+        actions.append(action)
+        state = env.step(state, action)
+        if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
+            break
+    return torch.stack(actions, dim=-1), state
+
+
+def pick_rollouts(value: Tensor, index: Tensor) -> Tensor:
+    """The rollouts ``index [B, S]`` of ``value [B, R, ...]``: see `State.select`."""
+    tail = value.shape[2:]
+    return value.gather(1, index.view(*index.shape, *(1,) * len(tail)).expand(-1, -1, *tail))

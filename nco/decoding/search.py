@@ -11,7 +11,7 @@ from nco.data.errors import InputError
 from nco.decoding.rollout import Rollouts, rollout
 from nco.decoding.strategies import Greedy, Strategy
 from nco.envs import RoutingEnv
-from nco.envs.features import coordinates
+from nco.envs.normalisation import coordinates
 from nco.policies import Policy
 
 

@@ -7,8 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.decoding.completion import complete, pick_rollouts
-from nco.decoding.rollout import Rollouts, finished
+from nco.decoding.rollout import Rollouts, complete, finished, pick_rollouts
 from nco.decoding.search import Search
 from nco.envs import RoutingEnv, State
 from nco.policies import Policy

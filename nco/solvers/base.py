@@ -9,7 +9,7 @@ from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
-from nco.released import Released
+from nco.hub.released import Released
 from nco.solution import Solution
 
 Row = TypeVar("Row")

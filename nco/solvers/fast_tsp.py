@@ -10,10 +10,10 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.envs.objectives import Distance
-from nco.envs.visits import Tour
+from nco.envs.visits.tour import Tour
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
-from nco.solvers.scaling import choose_scaling, distances
+from nco.solvers.model.scaling import choose_scaling, distances
 
 LARGEST = 2**16 - 1  # it takes distances of 16 bits
 

@@ -8,7 +8,7 @@ from nco.solvers.base import Solver
 from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.hybrid import Hybrid
 from nco.solvers.ortools import ORTools
-from nco.solvers.policy import PolicySolver
+from nco.solvers.policy.solver import PolicySolver
 from nco.solvers.pyvrp import PyVRP
 
 

@@ -16,6 +16,7 @@ from nco.training.reinforce import REINFORCE
 from nco.training.scales import CostScale, OwnMean, VariantMean
 from nco.training.stream import Stream
 from nco.training.throughput import Throughput
+from nco.training.trainer import Trainer
 
 __all__ = [
     "REINFORCE",
@@ -34,5 +35,6 @@ __all__ = [
     "Solved",
     "Stream",
     "Throughput",
+    "Trainer",
     "VariantMean",
 ]

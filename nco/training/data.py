@@ -8,8 +8,8 @@ from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.data.generators import InstanceGenerator
-from nco.data.labels import Labels
 from nco.data.seeding import seeded
+from nco.data.solved import Labels
 from nco.training.stream import Fixed, StreamedData
 
 
@@ -74,7 +74,7 @@ class Solved(StreamedData):
     Parameters
     ----------
     labels
-        Files to learn from, see `nco.data.labels`; ``*`` is expanded.
+        Files to learn from, see `nco.data.solved`; ``*`` is expanded.
     batch_size
         Instances a batch at ``reference_size`` nodes; smaller instances come in larger batches, so
         that every batch is about as much work.

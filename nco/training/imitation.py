@@ -10,9 +10,9 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.decoding import Search, dihedral, replay
 from nco.envs import RoutingEnv
-from nco.envs.base import one_hot
-from nco.envs.features import coordinates
-from nco.envs.freedom import answers, shuffled
+from nco.envs.normalisation import coordinates
+from nco.envs.state import one_hot
+from nco.envs.symmetry import answers, shuffled
 from nco.policies import Policy
 from nco.training.module import RoutingModule
 
@@ -24,7 +24,7 @@ class Imitation(RoutingModule):
     Every instance is seen under a random symmetry of the square and its solution driven in
     several random ways (order and direction of routes, starting point), which share one encoding.
     Where several nodes would continue the same solution, the target is their summed probability.
-    What is free is found for each instance of a mixed batch: see `nco.envs.freedom`.
+    What is free is found for each instance of a mixed batch: see `nco.envs.symmetry`.
 
     Parameters
     ----------

@@ -74,6 +74,10 @@ class RoutingModule(L.LightningModule):
         keys = (self.seed, self.global_rank, self.global_step, batch_idx)
         return seeded(*keys, device=self.device)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Which one `auto` was; the configuration says what was asked for.
+        checkpoint["precision"] = self.trainer.precision
+
     def validation_step(self, batch: TensorDict, batch_idx: int, dataloader_idx: int = 0) -> None:
         self._decode("val", batch, batch_idx)
 

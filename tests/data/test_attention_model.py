@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nco.data.errors import InputError
-from nco.data.formats.pkl import from_items, read_pkl, to_items
+from nco.data.formats.datasets.pkl import from_items, read_pkl, to_items
 from nco.data.recipes import attention_model, write_attention_model
 from nco.envs import problem
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from jsonargparse import ArgumentParser
 
+from nco.cli.generators import make_generator
 from nco.data.cities import City, city_files, read_city, write_cities
 from nco.data.errors import InputError
 from nco.data.generators import CityGenerator, InstanceGenerator
@@ -19,7 +20,6 @@ from nco.data.generators.streets import StreetPlan, _crossings, _streets, draw_c
 from nco.data.instance import make_instance
 from nco.data.metric import Metric, pairwise
 from nco.data.seeding import seeded
-from nco.drawing import make_generator
 from nco.envs import problem
 from tests.envs.random_instances import rollout
 

@@ -5,7 +5,7 @@ import pyvrp
 import torch
 from tensordict import TensorDict
 
-from nco.data.formats import read, read_driven, read_solution
+from nco.data.formats import read, read_solution, read_vehicle_routes
 from nco.data.instance import num_depots
 from nco.data.metric import leg
 from tests.benchmark_data import benchmark_data
@@ -27,7 +27,7 @@ def test_stated_costs(folder: str, name: str, rounding: str) -> None:
     path = benchmark_data(folder, f"{name}.vrp")
     file = read(path)
     instance, depots = file.instance, num_depots(file.instance)
-    driven = read_driven(path.with_suffix(".sol"), file)
+    driven = read_vehicle_routes(path.with_suffix(".sol"), file)
     cost = 0.0
     for vehicle, visits in driven:
         stops = torch.tensor([[vehicle, *visits, vehicle]])

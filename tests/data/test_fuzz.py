@@ -19,11 +19,11 @@ from nco.data.formats import FileInstance, read, read_solution, read_tour, write
 from nco.data.formats.json_file import FORMAT
 from nco.data.formats.problem_name import routing_problem
 from nco.data.generators import XGenerator
-from nco.data.labels import Labels
+from nco.data.solved import Labels
 from nco.data.values import check_values
 from nco.envs import PROBLEMS, problem
-from nco.evaluation import refuse_impossible
-from nco.published import read_routes
+from nco.evaluation.evaluate import refuse_impossible
+from nco.solution import read_routes
 from tests.benchmark_data import benchmark_data
 
 Edit = tuple[str, int, int, bytes]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nco.data.errors import InputError
-from nco.data.formats.pkl import read_pkl
+from nco.data.formats.datasets.pkl import read_pkl
 from nco.data.recipes import write_attention_model
 from nco.data.unpickle import loads, unpickle
 

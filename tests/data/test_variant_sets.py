@@ -8,7 +8,7 @@ from tensordict import TensorDict
 
 from nco.data.dataset import load_instances, read_costs
 from nco.data.errors import InputError
-from nco.data.formats.pkl import from_items, to_items
+from nco.data.formats.datasets.pkl import from_items, to_items
 from nco.data.metric import leg
 from nco.data.unpickle import unpickle
 from nco.envs import problem

@@ -7,11 +7,12 @@ from tensordict import TensorDict
 
 from nco.data.instance import num_depots, num_nodes
 from nco.envs import Route, RoutingEnv
-from nco.envs.base import Visits
 from nco.envs.constraints import TripWindows
-from nco.envs.fleet_routes import FleetRoutes
-from nco.envs.optional_tour import OptionalTour
-from nco.envs.visits import DepotRoutes, Tour, is_open
+from nco.envs.visits.base import Visits
+from nco.envs.visits.depot_routes import DepotRoutes, is_open
+from nco.envs.visits.fleet_routes import FleetRoutes
+from nco.envs.visits.optional_tour import OptionalTour
+from nco.envs.visits.tour import Tour
 
 Routes = tuple[Route, ...]
 

@@ -8,23 +8,22 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.generators.tours import shortest
+from nco.data.generators.tsp_attributes import shortest
 from nco.data.instance import num_depots, num_nodes, validate
 from nco.data.metric import Metric, pairwise
 from nco.envs import FleetRoutes, RoutingEnv
-from nco.envs.base import State
 from nco.envs.constraints import (
     AllowedVehicles,
     Capacity,
     DistanceLimit,
     DurationLimit,
     Fleet,
-    FlexibleLoad,
     LinehaulFirst,
     LinehaulOnEachRoute,
     MaximumLoad,
     MinimumPrize,
     MinimumRoutes,
+    MixedLoad,
     OneCommodity,
     OpenRoutes,
     PickupDelivery,
@@ -43,6 +42,7 @@ from nco.envs.objectives import (
     Total,
     VehiclesFirst,
 )
+from nco.envs.state import State
 
 Fields = dict[str, Tensor]
 Draw = Callable[[Any, TensorDict, torch.Generator], Fields]
@@ -100,7 +100,7 @@ def _load(rule: MaximumLoad, instance: TensorDict, rng: torch.Generator) -> Fiel
     return fields
 
 
-def _either_load(rule: FlexibleLoad, instance: TensorDict, rng: torch.Generator) -> Fields:
+def _either_load(rule: MixedLoad, instance: TensorDict, rng: torch.Generator) -> Fields:
     """Pickups by either rule, instance by instance."""
     flag = _integers(0, 1, (len(instance),), rng)
     return {**_two_ways(rule, instance, rng), "one_commodity": flag}
@@ -283,7 +283,7 @@ DRAW: dict[type, Draw] = {
     MinimumRoutes: _minimum_routes,
     AllowedVehicles: _allowed,
     OneCommodity: _two_ways,
-    FlexibleLoad: _either_load,
+    MixedLoad: _either_load,
     LinehaulFirst: _linehaul_first,
     LinehaulOnEachRoute: lambda *_: {},
     DistanceLimit: _distance_limit,

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nco.envs import PROBLEMS, Route, RoutingEnv, problem
-from nco.envs.resource import Resource
-from nco.envs.variants import VARIANTS
+from nco.envs.problems.naming import VARIANTS
+from nco.envs.resources.resource import Resource
 from tests.envs.candidates import EVERYTHING, accepted
 from tests.envs.random_instances import draw
 

@@ -6,7 +6,7 @@ import torch
 from nco.envs import PROBLEMS, problem
 from nco.envs.constraints import TimeWindows
 from nco.envs.constraints.time_windows import from_ordinal, ordinal
-from nco.envs.resource import Resource
+from nco.envs.resources.resource import Resource
 from tests.envs.random_instances import draw
 
 NAMES = [

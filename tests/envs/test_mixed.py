@@ -6,8 +6,8 @@ from tensordict import TensorDict
 
 from nco.data.neutral import join
 from nco.envs import RoutingEnv, problem, row_of
-from nco.envs.compose import compose
-from nco.envs.variants import VARIANTS
+from nco.envs.problems.compose import compose
+from nco.envs.problems.naming import VARIANTS
 from tests.envs.random_instances import rollout
 
 SINGLE = [name for name in VARIANTS if VARIANTS[name].stated is not None]

@@ -13,7 +13,7 @@ from tensordict import TensorDict
 from nco.data.instance import make_instance
 from nco.data.metric import Metric
 from nco.envs import PROBLEMS, Route, RoutingEnv, problem
-from nco.envs.hopeless import nobody_can_serve
+from nco.envs.checking.infeasibility import unservable_customers
 from nco.solution import judge
 from tests.envs.test_brute_force import allowed
 
@@ -197,7 +197,7 @@ def test_customers_out_of_reach_are_no_obstacle() -> None:
     """Limits that reach nobody leave the tour at home: the instance is solvable, starts too."""
     env, near = problem("op"), OP.clone()
     near["distance_limit"] = torch.tensor([5.9])
-    assert [v.node for v in nobody_can_serve(near, env.constraints)] == [1, 2, 3, 4]
+    assert [v.node for v in unservable_customers(near, env.constraints)] == [1, 2, 3, 4]
     assert env.impossible(near) == []
     assert masks(env, near, [0]) == [[0], [0]]
     assert env.starts(near, 3).tolist() == [[0, 0, 0]]

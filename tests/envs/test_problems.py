@@ -26,7 +26,7 @@ from nco.envs.objectives import (
     VehiclesFirst,
 )
 from nco.envs.objectives.vehicles_first import vehicle_worth
-from nco.envs.variants import VARIANTS
+from nco.envs.problems.naming import VARIANTS
 from tests.envs.random_instances import draw, final, rollout
 
 BATCH, ROLLOUTS = 3, 4

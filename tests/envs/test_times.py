@@ -10,7 +10,7 @@ from torch import Tensor
 from nco.data.instance import make_instance
 from nco.data.metric import Metric
 from nco.envs import DepotRoutes, FleetRoutes, Route, RoutingEnv
-from nco.envs.base import Constraint
+from nco.envs.constraint import Constraint
 from nco.envs.constraints import DistanceLimit, DurationLimit, OpenRoutes, TimeWindows
 
 # Depot in the origin, customers on the axes: 1, 2, 3, 4 at distances 3, 4, 3, 4 in turn, so that

@@ -10,8 +10,8 @@ from tensordict import TensorDict
 
 from nco.data.formats import read
 from nco.envs import PROBLEMS, RoutingEnv, problem
-from nco.envs.routes import Route
-from nco.published import read_routes
+from nco.envs.checking.routes import Route
+from nco.solution import read_routes
 from tests.benchmark_data import benchmark_data
 
 Routes = list[Route]

@@ -9,8 +9,8 @@ import torch
 from nco.data.errors import InputError
 from nco.data.formats import FileInstance, read, read_solution
 from nco.envs import PROBLEMS, RoutingEnv, problem
-from nco.envs.routes import Route
-from nco.published import read_routes, write_routes
+from nco.envs.checking.routes import Route
+from nco.solution import read_routes, write_routes
 from tests.benchmark_data import benchmark_data
 
 

@@ -15,8 +15,8 @@ from nco.data.dataset import load_instances, read_costs
 from nco.data.metric import pairwise
 from nco.data.unpickle import unpickle
 from nco.envs import problem
-from nco.envs.routes import Route
-from nco.evaluation import refuse_impossible
+from nco.envs.checking.routes import Route
+from nco.evaluation.evaluate import refuse_impossible
 from tests.benchmark_data import benchmark_data
 from tests.envs.published import published_instances
 from tests.envs.test_published_routes import ENVS, with_slack

@@ -13,12 +13,12 @@ from nco.data.generators import CVRPGenerator, TSPGenerator
 from nco.data.seeding import seeded
 from nco.decoding import MultiStart
 from nco.envs import Features, problem
+from nco.hub.released import build
 from nco.policies import AttentionPolicy
 from nco.policies.encoder import Encoder
 from nco.policies.graph import GatedGCN, GATv2, GraphTransformer, near_graph
 from nco.policies.graph.gated_gcn import GatedGCNLayer
 from nco.policies.graph.neighbours import nearest, nearest_by_rows, nearest_points
-from nco.released import build
 from tests.policies.small import randomise
 
 ENCODERS = {

@@ -150,7 +150,7 @@ def test_losses_and_gradients_are_those_of_the_plain_loop(
     weight, parameters = randn(5, 4), list(policy.parameters())
     found = []
     for rows in (2 * 4 * driven.actions.shape[-1], 2**20):
-        monkeypatch.setattr("nco.policies.evaluate.ROWS", rows)
+        monkeypatch.setattr("nco.policies.teacher_forcing.ROWS", rows)
         policy.zero_grad()
         likelihood = policy.evaluate(policy.encode(env.features(instance)), driven.trajectory)
         (weight * likelihood).sum().backward()

@@ -12,7 +12,7 @@ from nco.data.generators import CVRPGenerator, TSPGenerator
 from nco.data.seeding import seeded
 from nco.decoding import Beam, Greedy, MultiStart, Sampling, replay, rollout
 from nco.envs import RoutingEnv, problem
-from nco.envs.freedom import shuffled
+from nco.envs.symmetry import shuffled
 from nco.policies import PointerNetwork
 from nco.policies.pointer_network import AdditiveScore, DotScore
 from nco.training import REINFORCE, Critic, Imitation

@@ -15,9 +15,9 @@ import torch
 from tensordict import TensorDict
 
 from nco.data.instance import num_depots
-from nco.decoding.excerpt import selected
+from nco.data.subinstance import selected
 from nco.envs import Route, RoutingEnv
-from nco.envs.base import Constraint, Objective, Visits
+from nco.envs.constraint import Constraint
 from nco.envs.constraints import (
     AllowedVehicles,
     Capacity,
@@ -32,9 +32,11 @@ from nco.envs.constraints import (
     PickupDelivery,
     TimeWindows,
 )
-from nco.envs.fleet_routes import FleetRoutes
+from nco.envs.objective import Objective
 from nco.envs.objectives import Distance, FleetCost, Penalty, Total
-from nco.envs.visits import DepotRoutes
+from nco.envs.visits.base import Visits
+from nco.envs.visits.depot_routes import DepotRoutes
+from nco.envs.visits.fleet_routes import FleetRoutes
 
 SHAPES: set[type[Visits]] = {DepotRoutes, FleetRoutes}
 # Rules of one route each, and of the number of routes that leave from a depot node.

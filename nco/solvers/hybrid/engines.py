@@ -13,7 +13,7 @@ from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs import Route, RoutingEnv
 from nco.envs.objectives import Distance
-from nco.envs.visits import Tour
+from nco.envs.visits.tour import Tour
 from nco.solution import Solution
 from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.hybrid.decompose import into_part, out_of_part, restrict
@@ -90,7 +90,7 @@ class Engine(Protocol):
         ...
 
 
-class Tours:
+class FastTSPEngine:
     """fast-tsp: it has no seed, so variants number the nodes in another order."""
 
     name = FastTSP.name
@@ -121,7 +121,7 @@ class Tours:
         return Found(out_of_part(found.routes, order))
 
 
-class Searches:
+class PyVRPEngine:
     """PyVRP on the whole instance, round after round."""
 
     name = "pyvrp"
@@ -129,7 +129,7 @@ class Searches:
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
         self.search = PyVRPSearch(env, instance)
-        self._parts = Parts(env, instance)
+        self._parts = SubproblemEngine(env, instance)
 
     @staticmethod
     def ends(variant: int) -> Sequence[float]:
@@ -146,7 +146,7 @@ class Searches:
         return Found(self.search.run(task.deadline), self.search.multiples)
 
 
-class Assignments:
+class ORToolsEngine:
     """OR-Tools, begun again from the best; it has no seed, so variants begin differently."""
 
     name = ORTools.name
@@ -169,7 +169,7 @@ class Assignments:
         return Found(self._last)
 
 
-class Parts:
+class SubproblemEngine:
     """PyVRP on parts of an instance, OR-Tools where it refuses."""
 
     name = "pyvrp"
@@ -190,7 +190,7 @@ class Parts:
         try:
             search = PyVRPSearch(self.env, part)
         except InputError:
-            found = Assignments(self.env, part)(replace(task, routes=routes))
+            found = ORToolsEngine(self.env, part)(replace(task, routes=routes))
             return Found(out_of_part(found.routes, nodes))
         search.begin(routes, task.seed, STRENGTH, task.multiples, PART_HISTORY)
         return Found(out_of_part(search.run(task.deadline), nodes), search.multiples)
@@ -198,13 +198,13 @@ class Parts:
 
 def find_engine(env: RoutingEnv, instance: TensorDict) -> Engine:
     """The engine for a whole instance: OR-Tools where no other expresses the problem."""
-    makers: tuple[Callable[[RoutingEnv, TensorDict], Engine], ...] = (Tours, Searches)
+    makers: tuple[Callable[[RoutingEnv, TensorDict], Engine], ...] = (FastTSPEngine, PyVRPEngine)
     for make in makers:
         try:
             return make(env, instance)
         except InputError:
             continue
-    return Assignments(env, instance)
+    return ORToolsEngine(env, instance)
 
 
 def _as_start(routes: Routes) -> Solution | None:

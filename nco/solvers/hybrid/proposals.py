@@ -10,7 +10,7 @@ from nco.data.instance import num_nodes
 from nco.data.seeding import seeded
 from nco.decoding import Augment, MultiStart, OutOfTime, Search, Single
 from nco.envs import Route, RoutingEnv
-from nco.released import Released
+from nco.hub.released import Released
 
 WORK = 20_000  # rollouts of one view times nodes that one round of decoding holds at most
 

@@ -17,20 +17,20 @@ from nco.data.errors import InputError
 from nco.decoding import Search
 from nco.envs import RoutingEnv
 from nco.envs.constraints import Fleet
-from nco.released import Released, default_policy, load_policy
+from nco.hub.released import Released, default_policy, load_policy
 from nco.solution import Solution, judge
 from nco.solvers.base import refuse_hopeless
-from nco.solvers.hybrid.bench import Bench, Setting
-from nco.solvers.hybrid.crew import Crew
+from nco.solvers.heuristics.savings import savings
+from nco.solvers.hybrid.cooperative import Rounds
 from nco.solvers.hybrid.decompose import separable
 from nco.solvers.hybrid.engines import Engine, Task, find_engine
-from nco.solvers.hybrid.halves import improve_halves, possible
-from nco.solvers.hybrid.parts import construct, improve_parts
+from nco.solvers.hybrid.incumbent import Run
+from nco.solvers.hybrid.large_scale import construct, improve_parts
+from nco.solvers.hybrid.partition import improve_halves, possible
 from nco.solvers.hybrid.proposals import Proposals, Propose
-from nco.solvers.hybrid.rounds import Rounds
-from nco.solvers.hybrid.run import Run
+from nco.solvers.hybrid.worker import Setting, Worker
+from nco.solvers.hybrid.worker_pool import WorkerPool
 from nco.solvers.pyvrp import expresses
-from nco.solvers.savings import savings
 from nco.solvers.threads import one_thread
 
 WHOLE = 1500  # customers up to which the whole instance is searched
@@ -103,7 +103,7 @@ class Hybrid:
         self.workers = len(_cores()) if workers is None else workers
         self.proposals = proposals
         self.learned = learned
-        self._crew: Crew | None = None
+        self._crew: WorkerPool | None = None
         self._hired_for: Released | None = None
 
     def __enter__(self) -> "Hybrid":
@@ -126,14 +126,14 @@ class Hybrid:
             self._crew.close()
             self._crew = None
 
-    def ready(self, released: Released | None) -> Crew:
+    def ready(self, released: Released | None) -> WorkerPool:
         """The processes; they are forked where they have a policy in memory."""
         if self._crew is not None and not (self._crew.ours and self._hired_for is released):
             self.close()
         if self._crew is None:
             # A forked process must not touch a GPU.
             proposer = released if self.device.type == "cpu" else None
-            self._crew = Crew(Bench(proposer, self.device, self.search), self.workers)
+            self._crew = WorkerPool(Worker(proposer, self.device, self.search), self.workers)
             self._hired_for = released
             weakref.finalize(self, self._crew.close)
         else:
@@ -197,7 +197,7 @@ class Hybrid:
         self.ready(released)
         return released
 
-    def _solve(self, run: Run, crew: Crew, released: Released | None) -> str:
+    def _solve(self, run: Run, crew: WorkerPool, released: Released | None) -> str:
         """Does it; the name of who did."""
         env, instance = run.env, run.instance
         customers = env.num_customers(instance)
@@ -225,11 +225,11 @@ class Hybrid:
             return f"{kind.name}, policy {released.name}" if released is not None else kind.name
         return kind.name
 
-    def _post(self, crew: Crew, setting: Setting) -> None:
+    def _post(self, crew: WorkerPool, setting: Setting) -> None:
         for worker in list(crew.idle):
             crew.submit(worker, setting)
 
-    def _await(self, run: Run, crew: Crew) -> type[Engine] | None:
+    def _await(self, run: Run, crew: WorkerPool) -> type[Engine] | None:
         """Waits until the workers are ready."""
         kind: type[Engine] | None = None
         while crew.busy and time.perf_counter() < run.stop:
@@ -248,7 +248,7 @@ class Hybrid:
         return run.best is not None or not any(type(r) is Fleet for r in run.env.constraints)
 
     def _as_a_whole(
-        self, run: Run, crew: Crew, kind: type[Engine], released: Released | None
+        self, run: Run, crew: WorkerPool, kind: type[Engine], released: Released | None
     ) -> None:
         customers, workers = run.env.num_customers(run.instance), len(crew.idle)
         share = 1.0
@@ -260,7 +260,7 @@ class Hybrid:
         elsewhere = self.device.type != "cpu"
         opening.begin(None if elsewhere else propose)
         if propose is not None and elsewhere and released is not None:
-            bench = Bench(released, self.device, self.search)
+            bench = Worker(released, self.device, self.search)
             bench(Setting(run.env, run.instance))
             proposals = bench(propose)
             for routes in proposals.solutions if isinstance(proposals, Proposals) else ():

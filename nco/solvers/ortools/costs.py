@@ -14,13 +14,13 @@ import numpy as np
 
 from nco.data.errors import InputError
 from nco.envs.objectives import Total
-from nco.solvers.costs import LONGEST, SUMS
-from nco.solvers.legs import leg_costs
+from nco.solvers.model.arc_costs import leg_costs
+from nco.solvers.model.costs import LONGEST, SUMS
+from nco.solvers.model.scaling import MOST, Scaling, choose_scaling, finest_scaling
+from nco.solvers.model.times import require_windows
 from nco.solvers.ortools.model import Draft, Model
 from nco.solvers.ortools.times import LONGEST as MOST_TIME
 from nco.solvers.ortools.times import TIME, clock, known_times
-from nco.solvers.scaling import MOST, Scaling, choose_scaling, finest_scaling
-from nco.solvers.times import require_windows
 
 OBJECTIVES = {**SUMS, **LONGEST}
 FINE = 2**40  # units of the largest leg or prize: sums of 2^22 of them fit an int64

@@ -9,10 +9,10 @@ from ortools.constraint_solver import pywrapcp
 from tensordict import TensorDict
 
 from nco.envs import RoutingEnv
-from nco.solvers.costs import Costs
-from nco.solvers.scaling import Scaling
-from nco.solvers.shapes import Shape
-from nco.solvers.times import Times
+from nco.solvers.model.costs import Costs
+from nco.solvers.model.scaling import Scaling
+from nco.solvers.model.times import Times
+from nco.solvers.model.vehicles import VehicleModel
 
 Vector = list[int] | NDArray[np.int64]
 
@@ -54,7 +54,7 @@ class Draft:
 
     env: RoutingEnv
     instance: TensorDict
-    shape: Shape
+    shape: VehicleModel
     costs: Costs
     distance: NDArray[np.float64]
     counts: NDArray[np.int64]

@@ -12,26 +12,27 @@ from typing import Any
 import numpy as np
 
 from nco.data.errors import InputError
-from nco.envs.base import Constraint
+from nco.envs.constraint import Constraint
 from nco.envs.constraints import (
     AllowedVehicles,
     Capacity,
     DistanceLimit,
     DurationLimit,
     Fleet,
-    FlexibleLoad,
     LinehaulFirst,
     LinehaulOnEachRoute,
     MaximumLoad,
     MinimumPrize,
     MinimumRoutes,
+    MixedLoad,
     OneCommodity,
     OpenRoutes,
     PickupDelivery,
     TimeWindows,
     TripWindows,
 )
-from nco.solvers.lengths import length_bounds
+from nco.solvers.model.length_limits import length_bounds
+from nco.solvers.model.scaling import bounding_scaling, steps
 from nco.solvers.ortools.loads import (
     capacity,
     linehaul_first,
@@ -43,7 +44,6 @@ from nco.solvers.ortools.model import Draft, Model, amounts
 from nco.solvers.ortools.optional import minimum_prize
 from nco.solvers.ortools.pairs import pickup_delivery
 from nco.solvers.ortools.times import duration_limit, time_windows
-from nco.solvers.scaling import bounding_scaling, steps
 
 FINE = 2**40  # units of the largest leg: sums of 2^22 of them fit an int64
 
@@ -56,8 +56,9 @@ def _distance_limit(draft: Draft, rule: DistanceLimit) -> None:
     """
     A dimension bounds the length of each route.
 
-    Exact for whole numbers of steps (`nco.solvers.scaling.steps`). Other lengths are rounded up,
-    and limits down, so that what is found is not too long: see `nco.solvers.lengths`.
+    Exact for whole numbers of steps (`nco.solvers.model.scaling.steps`). Other lengths are rounded
+    up, and limits down, so that what is found is not too long: see
+    `nco.solvers.model.length_limits`.
     """
     nodes = len(draft.distance)
     limit = np.array(draft.per_vehicle("distance_limit"))
@@ -113,7 +114,7 @@ def _allowed_vehicles(draft: Draft, rule: AllowedVehicles) -> None:
     draft.steps.append(add)
 
 
-def _flexible_load(draft: Draft, rule: FlexibleLoad) -> None:
+def _flexible_load(draft: Draft, rule: MixedLoad) -> None:
     if bool(draft.instance["one_commodity"][0]):
         one_commodity(draft, rule.exchanged)
     else:
@@ -137,7 +138,7 @@ CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
     Capacity: capacity,
     MaximumLoad: without_trips(maximum_load),
     OneCommodity: without_trips(one_commodity),
-    FlexibleLoad: without_trips(_flexible_load),
+    MixedLoad: without_trips(_flexible_load),
     LinehaulFirst: without_trips(linehaul_first),
     LinehaulOnEachRoute: without_trips(linehaul_on_each_route),
     PickupDelivery: without_trips(pickup_delivery),

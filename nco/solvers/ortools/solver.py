@@ -16,15 +16,15 @@ from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
-from nco.solvers.costs import costs
-from nco.solvers.fleets import enough
+from nco.solvers.model.costs import costs
+from nco.solvers.model.fleet_size import enough
+from nco.solvers.model.scaling import Scaling
+from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.ortools.costs import OBJECTIVES, objective
 from nco.solvers.ortools.model import Draft, Model, build
 from nco.solvers.ortools.optional import disjunctions
 from nco.solvers.ortools.rules import CONSTRAINTS
 from nco.solvers.ortools.trips import reload
-from nco.solvers.scaling import Scaling
-from nco.solvers.shapes import SHAPES
 
 # What to try where a strategy finds no solution at all; the last one searches, as long as it takes.
 OTHERS = (
@@ -40,7 +40,7 @@ class ORTools:
     """
     OR-Tools' routing library (Perron and Furnon), restricted to what it expresses exactly.
 
-    Costs are integers or scaled to integers (`nco.solvers.scaling`). The local search is
+    Costs are integers or scaled to integers (`nco.solvers.model.scaling`). The local search is
     deterministic: the seed is passed on to the constraint solver, which makes no use of it in
     this search, so only the time limit, met at another point, makes two runs differ.
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from nco.data.errors import InputError
 from nco.envs.constraints import DurationLimit, TimeWindows, TripWindows
+from nco.solvers.model.scaling import LARGEST
+from nco.solvers.model.times import Times, require_windows, times
 from nco.solvers.ortools.model import Draft, Model
-from nco.solvers.scaling import LARGEST
-from nco.solvers.times import Times, require_windows, times
 
 TIME, DEPARTURE = "time", "departure"
 LONGEST = 2**40  # units of any time where the longest route is what counts

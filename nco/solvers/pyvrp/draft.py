@@ -14,12 +14,12 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs import RoutingEnv
-from nco.solvers.costs import Costs
-from nco.solvers.legs import leg_costs
-from nco.solvers.lengths import length_bounds
-from nco.solvers.scaling import LARGEST, Scaling, bounding_scaling, choose_scaling, steps
-from nco.solvers.shapes import Shape
-from nco.solvers.times import Times, times
+from nco.solvers.model.arc_costs import leg_costs
+from nco.solvers.model.costs import Costs
+from nco.solvers.model.length_limits import length_bounds
+from nco.solvers.model.scaling import LARGEST, Scaling, bounding_scaling, choose_scaling, steps
+from nco.solvers.model.times import Times, times
+from nco.solvers.model.vehicles import VehicleModel
 
 Arguments = dict[str, Any]
 
@@ -69,7 +69,7 @@ class Draft:
 
     env: RoutingEnv
     instance: TensorDict
-    shape: Shape
+    shape: VehicleModel
     costs: Costs
     distance: NDArray[np.float64]
     counts: NDArray[np.int64]

@@ -12,24 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nco.data.errors import InputError
-from nco.envs.base import Constraint
+from nco.envs.constraint import Constraint
 from nco.envs.constraints import (
     AllowedVehicles,
     Capacity,
     DistanceLimit,
     DurationLimit,
     Fleet,
-    FlexibleLoad,
     LinehaulFirst,
     LinehaulOnEachRoute,
     MaximumLoad,
+    MixedLoad,
     OpenRoutes,
     PickupDelivery,
     TimeWindows,
     TripWindows,
 )
+from nco.solvers.model.times import require_windows
 from nco.solvers.pyvrp.draft import Draft
-from nco.solvers.times import require_windows
 
 
 def _capacity(draft: Draft, rule: Capacity) -> None:
@@ -45,7 +45,7 @@ def _maximum_load(draft: Draft, rule: MaximumLoad) -> None:
     draft.shipped.append(_amounts(draft, "shipment" if rule.shipments else ""))
 
 
-def _flexible_load(draft: Draft, rule: FlexibleLoad) -> None:
+def _flexible_load(draft: Draft, rule: MixedLoad) -> None:
     """
     See `_maximum_load`.
 
@@ -236,7 +236,7 @@ def _per_vehicle(draft: Draft, name: str) -> list[int]:
 CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
     Capacity: _capacity,
     MaximumLoad: _maximum_load,
-    FlexibleLoad: _flexible_load,
+    MixedLoad: _flexible_load,
     LinehaulFirst: _linehaul_first,
     LinehaulOnEachRoute: _linehaul_on_each_route,
     PickupDelivery: _pickup_delivery,

@@ -20,18 +20,18 @@ from tensordict import TensorDict
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_hopeless
-from nco.solvers.costs import SUMS, costs
+from nco.solvers.model.costs import SUMS, costs
+from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.pyvrp.draft import Draft
 from nco.solvers.pyvrp.rules import CONSTRAINTS, reload, wait
-from nco.solvers.shapes import SHAPES
 
 
 class PyVRP:
     """
     PyVRP (Wouda, Lan and Kool 2024), restricted to what it expresses exactly.
 
-    Costs are integers or scaled to integers (`nco.solvers.scaling`). A closed tour without depot
-    is one vehicle that starts at node 0.
+    Costs are integers or scaled to integers (`nco.solvers.model.scaling`). A closed tour without
+    depot is one vehicle that starts at node 0.
 
     Parameters
     ----------

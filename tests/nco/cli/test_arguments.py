@@ -99,10 +99,10 @@ def test_bad_words_are_one_line(
 
 def test_choices_are_those_of_the_library() -> None:
     """The words in the help, told without importing torch, are the ones that the library takes."""
+    from nco.cli.generators import Distribution
     from nco.data.formats import Rounding
     from nco.data.generators.orienteering import PrizeType
     from nco.decoding import Decode
-    from nco.drawing import Distribution
 
     assert get_args(choices.Decode) == get_args(Decode)
     assert get_args(choices.Rounding) == get_args(Rounding)

@@ -10,7 +10,7 @@ import torch
 from nco.data.dataset import load_instances, save_instances
 from nco.decoding import Single
 from nco.envs import problem
-from nco.released import load_policy
+from nco.hub.released import load_policy
 from tests.nco.cli.conftest import Run
 
 FIELDS = ["problem", "n", "count", "policy", "decode", "cost", "stderr", "gap", "reference"]
@@ -111,7 +111,7 @@ def test_the_table_has_cost_and_standard_error(data: Path, run: Run) -> None:
 
 def test_costs_are_recomputed_from_checked_routes(data: Path) -> None:
     """`evaluate_policy` finds every solution feasible, at the cost of its routes."""
-    from nco.evaluation import evaluate_policy
+    from nco.evaluation.evaluate import evaluate_policy
 
     env, instances = problem("cvrp"), load_instances(data)
     found = evaluate_policy(env, load_policy("cvrp").policy, instances, Single())

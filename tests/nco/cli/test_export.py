@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nco.released import load_policy
+from nco.hub.released import load_policy
 from tests.nco.cli.conftest import Run
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from nco.envs.problems import PROBLEMS
-from nco.released import shipped
+from nco.envs.problems.table import PROBLEMS
+from nco.hub.released import shipped
 from nco.solvers.registry import SOLVERS
 from tests.nco.cli.conftest import Run
 

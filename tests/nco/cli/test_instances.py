@@ -4,8 +4,8 @@ import pytest
 
 from nco.cli.instances import _problem_of
 from nco.envs import PROBLEMS, problem
+from nco.hub.released import Released
 from nco.policies import AttentionPolicy
-from nco.released import Released
 
 
 @pytest.mark.parametrize("name", ["tsp", "cvrp", "sdvrp", "op", "pctsp", "spctsp"])

@@ -10,8 +10,7 @@ from tensordict import TensorDict
 from nco.data.dataset import load_instances, save_instances
 from nco.data.formats import read, read_solution
 from nco.envs import RoutingEnv, problem
-from nco.published import read_routes
-from nco.solution import Solution, judge
+from nco.solution import Solution, judge, read_routes
 from nco.solvers import registry
 from nco.solvers.registry import SolverEntry
 from tests.benchmark_data import benchmark_data

@@ -11,6 +11,7 @@ from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.data.metric import pairwise
+from nco.data.subinstance import excerpt
 from nco.decoding import (
     Greedy,
     MultiStart,
@@ -20,11 +21,10 @@ from nco.decoding import (
     Single,
     rollout,
 )
-from nco.decoding.excerpt import excerpt
 from nco.decoding.pieces import Routes, find_cut, sectors
 from nco.decoding.reconstruction import Rebuilder
 from nco.envs import PROBLEMS, RoutingEnv, problem
-from nco.envs.features import coordinates
+from nco.envs.normalisation import coordinates
 from tests.envs.random_instances import draw
 from tests.nco.decoding.memory_policy import History
 from tests.policies.small import small_policy

@@ -8,10 +8,10 @@ import torch
 from nco.data.instance import make_instance
 from nco.decoding import Greedy, rollout
 from nco.envs import Route, problem
-from nco.released import Released
+from nco.hub.released import Released
 from nco.solution import judge
-from nco.solvers.insertion import farthest_insertion
-from nco.solvers.policy import PolicySolver
+from nco.solvers.heuristics.insertion import farthest_insertion
+from nco.solvers.policy.solver import PolicySolver
 from nco.solvers.threads import one_thread
 from tests.envs.random_instances import draw
 from tests.policies.small import small_policy

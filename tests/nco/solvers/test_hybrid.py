@@ -23,15 +23,15 @@ from nco.data.formats import read
 from nco.data.instance import make_instance
 from nco.data.seeding import seeded
 from nco.envs import Route, RoutingEnv, problem
-from nco.envs.problems import PROBLEMS
-from nco.released import shipped_policy
+from nco.envs.problems.table import PROBLEMS
+from nco.hub.released import shipped_policy
 from nco.solution import judge
 from nco.solvers.hybrid import Hybrid
-from nco.solvers.hybrid.bench import Bench, Setting
-from nco.solvers.hybrid.crew import Crew
 from nco.solvers.hybrid.decompose import separable, vehicles_away
-from nco.solvers.hybrid.halves import improve_halves, split
-from nco.solvers.hybrid.run import Run
+from nco.solvers.hybrid.incumbent import Run
+from nco.solvers.hybrid.partition import improve_halves, split
+from nco.solvers.hybrid.worker import Setting, Worker
+from nco.solvers.hybrid.worker_pool import WorkerPool
 from nco.solvers.pyvrp import PyVRP
 from tests.benchmark_data import benchmark_data
 
@@ -128,7 +128,7 @@ def test_an_interrupt_leaves_nobody_behind() -> None:
     program = """
 import os, signal, threading, time
 from nco.data.seeding import seeded
-from nco.envs.problems import PROBLEMS
+from nco.envs.problems.table import PROBLEMS
 from nco.solvers.hybrid import Hybrid
 row = PROBLEMS["cvrp"]
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job of some shells
@@ -159,7 +159,7 @@ def test_workers_end_with_their_parent() -> None:
     program = """
 import os, signal, threading, time
 from nco.data.seeding import seeded
-from nco.envs.problems import PROBLEMS
+from nco.envs.problems.table import PROBLEMS
 from nco.solvers.hybrid import Hybrid
 row = PROBLEMS["cvrp"]
 threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
@@ -247,7 +247,7 @@ def test_shared_routes_come_back_together(name: str) -> None:
         assert min(sizes) >= 80 / 2 - max(len(route.visits) for route in routes)
     before = run.best
     assert before is not None
-    with Crew(Bench(None, torch.device("cpu")), 2) as crew:
+    with WorkerPool(Worker(None, torch.device("cpu")), 2) as crew:
         for worker in list(crew.idle):
             crew.submit(worker, Setting(env, instance))
         while crew.busy:

@@ -15,10 +15,10 @@ from nco.data.recipes import attention_model
 from nco.envs import OptionalTour, Route, RoutingEnv, problem
 from nco.envs.constraints import DistanceLimit
 from nco.envs.objectives import Distance, Penalty, Prize, Total
-from nco.envs.visits import DepotRoutes
+from nco.envs.visits.depot_routes import DepotRoutes
 from nco.solution import judge
+from nco.solvers.model.scaling import finest_scaling
 from nco.solvers.ortools import ORTools
-from nco.solvers.scaling import finest_scaling
 from tests.envs.candidates import accepted
 from tests.envs.random_instances import draw
 

@@ -12,9 +12,9 @@ from nco.data.instance import make_instance
 from nco.data.metric import Metric, pairwise
 from nco.decoding import Beam, Greedy, MultiStart, rollout
 from nco.envs import Route, RoutingEnv, problem
-from nco.released import Released, default_policy
+from nco.hub.released import Released, default_policy
 from nco.solution import Solution, judge
-from nco.solvers.policy import PolicySolver
+from nco.solvers.policy.solver import PolicySolver
 from tests.envs.random_instances import draw
 from tests.policies.small import small_policy
 

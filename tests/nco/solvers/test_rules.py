@@ -29,7 +29,7 @@ from nco.envs.objectives import (
     Total,
     VehiclesFirst,
 )
-from nco.envs.visits import DepotRoutes
+from nco.envs.visits.depot_routes import DepotRoutes
 from nco.solution import judge
 from nco.solvers.base import Solver
 from nco.solvers.ortools import ORTools

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nco.data.errors import InputError
 from nco.data.instance import make_instance
 from nco.data.metric import Metric, pairwise
-from nco.solvers.scaling import LARGEST, choose_scaling, distances
+from nco.solvers.model.scaling import LARGEST, choose_scaling, distances
 
 
 def matrix(seed: int, nodes: int, size: float, metric: Metric) -> NDArray[np.float64]:

@@ -10,10 +10,14 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.instance import make_instance
 from nco.envs import PROBLEMS, Route, RoutingEnv, Violation, problem
-from nco.envs.base import Constraint, Objective, State, Visits
+from nco.envs.constraint import Constraint
 from nco.envs.constraints import Capacity
-from nco.envs.variants import VARIANTS
-from nco.envs.visits import DepotRoutes, Tour
+from nco.envs.objective import Objective
+from nco.envs.problems.naming import VARIANTS
+from nco.envs.state import State
+from nco.envs.visits.base import Visits
+from nco.envs.visits.depot_routes import DepotRoutes
+from nco.envs.visits.tour import Tour
 from nco.solvers.base import Solver
 from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.ortools import ORTools

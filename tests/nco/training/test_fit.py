@@ -11,9 +11,9 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nco.cli import main
-from nco.data.labels import Labels
+from nco.data.solved import Labels
 from nco.decoding import Greedy, rollout
-from nco.released import load_policy
+from nco.hub.released import load_policy
 from tests.nco.training.runs import TINY, fit, metrics, small, write
 from tests.nco.training.solved import write_routes, write_tours
 

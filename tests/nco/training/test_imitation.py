@@ -16,7 +16,7 @@ from nco.data.errors import InputError
 from nco.data.instance import make_instance
 from nco.data.seeding import seeded
 from nco.envs import RoutingEnv, problem
-from nco.envs.freedom import answers, shuffled, turnable
+from nco.envs.symmetry import answers, shuffled, turnable
 from nco.training import Imitation, Solved
 from nco.training.imitation import random_view
 from tests.envs.random_instances import draw, rollout

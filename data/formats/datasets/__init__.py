@@ -1,0 +1,1 @@
+"""Data sets of many instances, of other programs."""

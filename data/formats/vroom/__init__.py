@@ -1,0 +1,1 @@
+"""VROOM's JSON."""

@@ -1,0 +1,1 @@
+"""CVRPLIB, VRPLIB and TSPLIB files."""

@@ -1,0 +1,1 @@
+"""The shapes that a solution can have: a tour, routes from depots, split deliveries."""

@@ -1,0 +1,1 @@
+"""How good policies and solvers are: evaluation on many instances, runs on files, references."""

@@ -1,0 +1,184 @@
+"""How good and how fast a policy is on many instances."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nco.data.errors import InputError
+from nco.data.instance import num_nodes
+from nco.data.seeding import seeded
+from nco.decoding import Augment, Beam, MultiStart, Search, Single
+from nco.envs import RoutingEnv
+from nco.evaluation.runs import gap, stated
+from nco.policies import Policy
+
+SCORES = 4_000_000  # (instance, rollout, node) triples that are decoded at once
+PAIRS = 8_000_000  # (instance, node, node) triples that are encoded at once
+CHECKED = 1000  # instances that are looked at at once before they are solved
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """
+    Checked costs of a policy's solutions.
+
+    Parameters
+    ----------
+    costs
+        Of the best solution of each instance ``[B]``, in double precision; recomputed from the
+        routes.
+    infeasible
+        Rows whose solution the independent checker refuses, with the reason.
+    seconds
+        Wall time of encoding and decoding.
+    """
+
+    costs: Tensor
+    infeasible: dict[int, str]
+    seconds: float
+
+    @property
+    def stderr(self) -> float:
+        """Standard error of the mean cost; 0 for a single instance."""
+        return float(self.costs.std() / len(self.costs) ** 0.5) if len(self.costs) > 1 else 0.0
+
+
+def summary(env: RoutingEnv, found: Evaluation, references: Tensor | None) -> dict[str, Any]:
+    """
+    What is reported: cost, stderr, gap, reference, seconds, instances_per_second.
+
+    Costs are means, as people state them (a prize is positive); the gap is the mean of the
+    instances' gaps in percent.
+
+    Parameters
+    ----------
+    env
+        The problem.
+    found
+        The evaluation.
+    references
+        Cost of each instance as people state it, at least as many as instances; or None.
+    """
+    count = len(found.costs)
+    costs = [stated(env, cost) or 0.0 for cost in found.costs.tolist()]
+    known = [] if references is None else references[:count].tolist()
+    gaps = [g for c, r in zip(costs, known, strict=False) if (g := gap(env, c, r)) is not None]
+    return {
+        "cost": fmean(costs),
+        "stderr": found.stderr,
+        "gap": fmean(gaps) if gaps else None,
+        "reference": fmean(known) if known else None,
+        "seconds": found.seconds,
+        "instances_per_second": count / max(found.seconds, 1e-9),
+    }
+
+
+def refuse_impossible(env: RoutingEnv, instances: TensorDict, source: str) -> None:
+    """
+    Finds out before any decoding whether every instance ``[B]`` has a solution.
+
+    The rules look, one by one, at the instances in which some customer may not come first.
+
+    Parameters
+    ----------
+    env, instances
+        The problem and its instances.
+    source
+        Where they are from, for the message.
+
+    Raises
+    ------
+    InputError
+        One has none; the message names it, the rule and the node.
+    """
+    for begin in range(0, len(instances), CHECKED):
+        batch = instances[begin : begin + CHECKED]
+        first = env.mask(env.reset(batch)).squeeze(1)[:, -env.num_customers(batch) :]
+        for row in (~first.all(-1)).nonzero().flatten().tolist():
+            reasons = env.impossible(batch[row : row + 1])
+            if reasons:
+                found = f"{reasons[0].rule}: {reasons[0].message}"
+                raise InputError(f"{source}: instance {begin + row}: no solution exists: {found}")
+
+
+def evaluate_policy(
+    env: RoutingEnv,
+    policy: Policy,
+    instances: TensorDict,
+    search: Search,
+    batch_size: int | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int], None] = lambda done: None,
+) -> Evaluation:
+    """
+    Solves many instances in batches.
+
+    Parameters
+    ----------
+    env, policy
+        The problem, and the network in evaluation mode.
+    instances
+        ``[B]``.
+    search
+        How to decode.
+    batch_size
+        Instances at once; by default as many as fit in a modest memory.
+    seed
+        Seed of sampling; each batch has a stream of its own.
+    device
+        Where to decode.
+    progress
+        Called with the number of solved instances after each batch.
+    """
+    size = batch_size or safe_batch_size(env, instances, search)
+    policy = policy.to(device)
+    routes, seconds = [], 0.0
+    for k, begin in enumerate(range(0, len(instances), size)):
+        batch = instances[begin : begin + size].to(device)
+        started = time.perf_counter()
+        actions = search(env, policy, batch, seeded(seed, k, device=device)).best()[0].tolist()
+        seconds += time.perf_counter() - started
+        plain = instances[begin : begin + size].cpu()
+        routes += [env.visits.routes(plain[k : k + 1], row) for k, row in enumerate(actions)]
+        progress(len(routes))
+    costs = torch.empty(len(instances), dtype=torch.float64)
+    infeasible: dict[int, str] = {}
+    for row, found in enumerate(routes):
+        instance = instances[row : row + 1].cpu()
+        violations = env.check(instance, found)
+        if violations:
+            infeasible[row] = violations[0].message
+        costs[row] = env.routes_cost(instance, found)
+    return Evaluation(costs, infeasible, seconds)
+
+
+def safe_batch_size(env: RoutingEnv, instances: TensorDict, search: Search) -> int:
+    """Instances that can be decoded at once within some hundreds of megabytes."""
+    nodes = num_nodes(instances)
+    rollouts, views = _rollouts(search, env.num_customers(instances)), _views(search)
+    return max(1, min(SCORES // (rollouts * nodes), PAIRS // (views * nodes * nodes)))
+
+
+def _rollouts(search: Search, customers: int) -> int:
+    """Rollouts of one instance."""
+    match search:
+        case Augment():
+            return search.views * _rollouts(search.search, customers)
+        case Single():
+            return search.samples
+        case Beam():
+            return search.width + 1
+        case MultiStart():
+            return search.starts or customers
+    return customers  # of a search that is new here, a guess
+
+
+def _views(search: Search) -> int:
+    return search.views if isinstance(search, Augment) else 1

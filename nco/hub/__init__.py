@@ -1,0 +1,1 @@
+"""Released policies: loading, saving, what they serve, weights of other programs."""

@@ -1,0 +1,279 @@
+"""
+Released policies: a folder with `model.safetensors` and `policy.yaml`, nothing pickled.
+
+``policy.yaml`` names the environment and the architecture by class path, as a training
+configuration does, and tells where the weights come from and how good they are.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+from safetensors.torch import save_file
+from tensordict import TensorDict
+
+from nco.data.errors import InputError
+from nco.envs import RoutingEnv
+from nco.hub.coverage import obstacles, widen
+from nco.policies import Policy
+from nco.training.module import WEIGHTS, load_weights, policy_weights, read_checkpoint
+
+CARD = "policy.yaml"
+
+
+@dataclass(frozen=True)
+class Released:
+    """
+    A policy that is ready to decode.
+
+    Parameters
+    ----------
+    name
+        As the user called it.
+    policy
+        In evaluation mode, float32, on the CPU.
+    env
+        The problem that it was trained on.
+    card
+        The whole of `policy.yaml`: ``env``, ``policy``, ``training``, ``measured``.
+    """
+
+    name: str
+    policy: Policy
+    env: RoutingEnv
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def require(self, env: RoutingEnv) -> None:
+        """
+        Refuses problems that the policy does not serve: see `nco.hub.coverage`.
+
+        Raises
+        ------
+        InputError
+            A rule is in the way; the message names it.
+        """
+        odd = obstacles(self.env, env)
+        if odd:
+            raise InputError(
+                f"policy {self.name!r} does not support this problem: they differ in "
+                f"{', '.join(odd)}; the policy is for {' + '.join(parts(self.env))}"
+            )
+
+    def adapt(self, env: RoutingEnv, instance: TensorDict) -> tuple[RoutingEnv, TensorDict]:
+        """
+        The environment in which the policy decodes instances ``[B]`` of a problem, and these there.
+
+        Raises
+        ------
+        InputError
+            See `require`.
+        """
+        self.require(env)
+        if parts(env) == parts(self.env):
+            return env, instance  # perhaps in other arithmetic
+        return self.env, widen(self.env, env, instance)
+
+
+def parts(env: RoutingEnv) -> tuple[str, ...]:
+    """Names of what an environment is composed of: visits, constraints, objective."""
+    return tuple(type(p).__name__ for p in (env.visits, *env.constraints, env.objective))
+
+
+def shipped() -> list[str]:
+    """Names of the policies that come with the package."""
+    return sorted(path.parent.name for path in _shelf().glob(f"*/{CARD}"))
+
+
+def _shelf() -> Path:
+    """Where the shipped policies lie in the installed package."""
+    return Path(str(files("nco"))) / "shipped"
+
+
+@cache
+def shipped_policy(name: str) -> Released:
+    """A shipped policy, loaded once."""
+    return load_policy(name)
+
+
+def default_policy(env: RoutingEnv) -> Released:
+    """
+    The shipped policy for a problem: the one trained on just its rules if there is one.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    able = [r for r in map(shipped_policy, shipped()) if not obstacles(r.env, env)]
+    if able:
+        return min(able, key=lambda released: len(released.env.constraints))
+    raise InputError(
+        f"no shipped policy supports this problem ({' + '.join(parts(env))}); there are "
+        f"{', '.join(shipped()) or 'none'}"
+    )
+
+
+def load_policy(source: str | Path) -> Released:
+    """
+    Loads a policy.
+
+    Parameters
+    ----------
+    source
+        Name of a shipped policy, a released folder, or a training checkpoint.
+
+    Raises
+    ------
+    InputError
+        There is no such policy, or it is damaged.
+    """
+    path = Path(source)
+    if str(source) in shipped():
+        path = _shelf() / str(source)
+    if path.is_dir():
+        card = _read_card(path / CARD)
+    elif path.exists():
+        card = card_of_checkpoint(path)
+    else:
+        raise InputError(
+            f"policy {str(source)!r}: no such folder or checkpoint, and not among the shipped ones "
+            f"({', '.join(shipped()) or 'none'})"
+        )
+    env, policy = build(card, path)
+    load_weights(policy, policy_weights(path), path)
+    return Released(str(source), policy.eval(), env, card)
+
+
+def build(card: Mapping[str, Any], path: Path) -> tuple[RoutingEnv, Policy]:
+    """
+    The environment and the untrained policy that a card describes.
+
+    Raises
+    ------
+    InputError
+        The card names unknown classes or settings.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(RoutingEnv, "env", required=True)
+    parser.add_subclass_arguments(Policy, "policy", required=True)
+    parser.link_arguments("env", "policy.init_args.env")
+    try:
+        config = parser.parse_object({key: card[key] for key in ("env", "policy")})
+        built = parser.instantiate(config)
+    except (ArgumentError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: describes no policy that can be built ({reason})") from None
+    return built.env, built.policy
+
+
+def card_of_checkpoint(path: Path) -> dict[str, Any]:
+    """
+    The card that a training checkpoint amounts to: its environment, policy and whole config.
+
+    Raises
+    ------
+    InputError
+        The checkpoint is not one of ``nco fit``.
+    """
+    checkpoint = read_checkpoint(path)
+    text = checkpoint.get("config")
+    if not isinstance(text, str):
+        raise InputError(f"{path}: no configuration in it, expected a checkpoint of nco fit")
+    try:
+        config = yaml.safe_load(text)
+        model = config["model"]
+        policy = dict(model["init_args"]["policy"])
+        policy["init_args"] = _without(policy["init_args"], "env")
+        training = {
+            "epoch": checkpoint["epoch"],
+            "step": checkpoint["global_step"],
+            **({"precision": checkpoint["precision"]} if "precision" in checkpoint else {}),
+            "model": {**model, "init_args": _without(model["init_args"], "env", "policy")},
+            "data": config["data"],
+        }
+        card = {"env": config["env"], "policy": policy, "training": _portable(training)}
+    except (KeyError, TypeError, AttributeError, yaml.YAMLError):
+        raise InputError(f"{path}: no policy in its configuration") from None
+    return card
+
+
+def _without(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in names}
+
+
+def _portable(value: Any) -> Any:
+    """Absolute paths as file names: a card says what was used, not where it lay."""
+    if isinstance(value, dict):
+        return {key: _portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_portable(item) for item in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
+
+
+def save_policy(
+    directory: Path,
+    policy: Policy,
+    card: Mapping[str, Any],
+    dtype: torch.dtype = torch.float32,
+    overwrite: bool = False,
+) -> None:
+    """
+    Writes a released policy: all of it or nothing.
+
+    Parameters
+    ----------
+    directory
+        Where to.
+    policy, card
+        What; the card has ``env`` and ``policy``.
+    dtype
+        Of the stored floating point weights.
+    overwrite
+        Whether a released policy that is there may be replaced.
+
+    Raises
+    ------
+    InputError
+        The directory exists (and is no released policy that may be replaced), or cannot be written.
+    """
+    if directory.exists() and not (overwrite and (directory / CARD).exists()):
+        raise InputError(f"{directory}: exists already, expected a new folder")
+    state = {
+        name: value.detach().to(dtype if value.is_floating_point() else value.dtype).contiguous()
+        for name, value in policy.state_dict().items()
+    }
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+        try:
+            scratch.chmod(0o755)
+            save_file(state, scratch / WEIGHTS)
+            (scratch / WEIGHTS).chmod(0o644)
+            (scratch / CARD).write_text(yaml.safe_dump(dict(card), sort_keys=False))
+            if directory.exists():
+                shutil.rmtree(directory)
+            scratch.rename(directory)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be written ({error.strerror})") from None
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a card") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(card, dict) or not {"env", "policy"} <= card.keys():
+        raise InputError(f"{path}: expected the keys env and policy")
+    return card

@@ -1,0 +1,1 @@
+"""Solved instances for imitation, made by many processes."""

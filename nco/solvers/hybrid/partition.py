@@ -1,0 +1,141 @@
+"""
+The routes of a solution shared out among the workers, again and again.
+
+Two searches of one instance find much the same; two searches of half of it each get twice as far,
+and every round draws another line between the halves, so that no two neighbours stay apart.
+"""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nco.data.instance import num_depots, num_nodes
+from nco.envs import Route
+from nco.solvers.hybrid.decompose import nodes_of, vehicles_away
+from nco.solvers.hybrid.engines import Found, Routes, Task
+from nco.solvers.hybrid.incumbent import Run
+from nco.solvers.hybrid.local_search import Penalties
+from nco.solvers.hybrid.worker_pool import WorkerPool
+
+SMALLEST, FEWEST = 30, 3  # customers and routes of a part
+PERIOD, LONGEST = 0.125, 3.0  # share of the time, and seconds at most, that a round takes
+
+
+def possible(run: Run, workers: int) -> int:
+    """How many parts the best solution has for so many workers; less than two are none."""
+    customers = run.env.num_customers(run.instance)
+    return min(workers, customers // SMALLEST, len(run.routes) // FEWEST)
+
+
+def improve_halves(run: Run, crew: WorkerPool) -> None:
+    """
+    Goes on until the time is over, or parts would be too small.
+
+    Parameters
+    ----------
+    run
+        Has a solution, and takes better ones.
+    crew
+        The workers; what they still do for others is taken too.
+    """
+    rng = np.random.default_rng(run.seed)
+    seconds = min(LONGEST, PERIOD * run.limit)
+    multiples: Penalties | None = None
+    tries = 0
+    while crew.idle and (count := possible(run, len(crew.idle))) > 1:
+        begun = time.perf_counter()
+        if run.stop - begun < seconds / 4:
+            return
+        # A short rest of the time is not worth a round of its own.
+        last = run.stop - begun < 1.5 * seconds
+        deadline = run.stop if last else begun + seconds
+        groups = split(run, run.routes, count, rng)
+        count = len(groups)  # a long route may leave none for another part
+        tasks, best = dict[int, int](), list(groups)
+        for k, worker in enumerate(list(crew.idle)):
+            part = k % count  # more workers than parts: the better of two counts
+            tries += 1
+            crew.submit(worker, _task(run, groups, part, deadline, run.seed + tries, multiples))
+            tasks[worker] = part
+        while tasks and time.perf_counter() < run.cut:
+            for worker, found in crew.wait(run.cut - time.perf_counter()):
+                at = tasks.pop(worker, None)
+                if not isinstance(found, Found):
+                    continue
+                if at is None:
+                    run.offer(found.routes)
+                elif found.routes and _cost(run, found.routes) < _cost(run, best[at]):
+                    best[at] = found.routes
+                multiples = found.multiples or multiples
+        run.offer([route for routes in best for route in routes])
+
+
+def _cost(run: Run, routes: Routes) -> float:
+    return run.env.routes_cost(run.instance, routes)
+
+
+def split(
+    run: Run, routes: Sequence[Route], count: int, rng: np.random.Generator
+) -> list[tuple[Route, ...]]:
+    """
+    Groups of about as many customers each, side by side.
+
+    Along a line, or around the first depot, both from a random direction.
+    """
+    centres = _centres(run, routes)
+    angle = rng.random() * 2 * np.pi
+    if rng.random() < 0.5:
+        order = np.argsort(centres @ np.array([np.cos(angle), np.sin(angle)]))
+    else:
+        x, y = (centres - run.instance["locs"][0, 0].double().numpy()).T
+        order = np.argsort((np.arctan2(y, x) - angle) % (2 * np.pi))
+    sizes = np.array([len(routes[k].visits) for k in order.tolist()])
+    middle = np.cumsum(sizes) - sizes / 2
+    place = np.minimum((middle * count / sizes.sum()).astype(int), count - 1)
+    return [
+        tuple(routes[k] for k in order[place == part].tolist())
+        for part in range(count)
+        if (place == part).any()
+    ]
+
+
+def _centres(run: Run, routes: Sequence[Route]) -> NDArray[np.float64]:
+    locs = run.instance["locs"][0].double().numpy()
+    return np.array([locs[list(route.visits)].mean(0) for route in routes])
+
+
+def _task(
+    run: Run,
+    groups: Sequence[tuple[Route, ...]],
+    part: int,
+    deadline: float,
+    seed: int,
+    multiples: Penalties | None,
+) -> Task:
+    mine = groups[part]
+    others = [route for k, routes in enumerate(groups) if k != part for route in routes]
+    customers = [node for route in mine for node in route.visits]
+    return Task(
+        deadline=deadline,
+        seed=seed,
+        routes=mine,
+        multiples=multiples,
+        nodes=tuple(nodes_of(run.instance, customers + _unvisited(run, groups, part))),
+        away=vehicles_away(run.instance, mine, others, (part, len(groups))),
+    )
+
+
+def _unvisited(run: Run, groups: Sequence[tuple[Route, ...]], part: int) -> list[int]:
+    """Customers whom nobody visits, and whose nearest route is in the part."""
+    visited = {node for routes in groups for route in routes for node in route.visits}
+    customers = range(num_depots(run.instance), num_nodes(run.instance))
+    rest = [node for node in customers if node not in visited]
+    if not rest:
+        return []
+    locs = run.instance["locs"][0].double().numpy()[rest]
+    owner = np.repeat(np.arange(len(groups)), [len(routes) for routes in groups])
+    centres = np.concatenate([_centres(run, routes) for routes in groups])
+    nearest = ((locs[:, None] - centres[None]) ** 2).sum(-1).argmin(1)
+    return [node for node, k in zip(rest, owner[nearest].tolist(), strict=True) if k == part]

@@ -1,0 +1,1 @@
+"""An instance as classical solvers see it: vehicles, costs, times, limits, integers."""
