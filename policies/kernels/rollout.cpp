@@ -205,7 +205,7 @@ static const float* feed_forward(const Tables& x, Block& block) {
     product<R, 0>(p, width, x.net.hidden, width, wide, x.net.hidden_bias, 0, block.hidden.data());
     for (I i = 0; i < R * wide; i += W) {
         V h = load(&block.hidden[i]);
-        store(&block.hidden[i], h > 0 ? h : V{});
+        store(&block.hidden[i], h < 0.f ? V{} : h);
     }
     UNROLL for (int r = 0; r < R; r++)
         for (I c = 0; c < width; c += W)
@@ -229,7 +229,7 @@ static const float* feed_forward_half(const Tables& x, Block& block) {
     tile_product(block.half.data(), width, x.net.hidden_half, wide, block.hidden.data());
     for (I i = 0; i < 8 * wide; i += W) {
         V h = load(&block.hidden[i]) + load(x.net.hidden_bias + i % wide);
-        put(&block.hidden_half[i], h > 0 ? h : V{});
+        put(&block.hidden_half[i], h < 0.f ? V{} : h);
     }
     tile_product(block.hidden_half.data(), wide, x.net.back_half, width, more);
     for (I i = 0; i < 8 * width; i += W) store(more + i, load(more + i) + load(p + i));
