@@ -101,7 +101,7 @@ class Policy(nn.Module, ABC):
     Scores the next node of a partial solution.
 
     Built from an environment's `FeatureSpec` and for every composition that has the same one.
-    Embeddings are what `encode` returns and `step` reads; nobody else looks inside. A policy with
+    Embeddings are what `encode` returns and `step` reads, and private to the policy. A policy with
     recurrent decoding keeps its hidden state in ``memory``: tensors ``[B, R, ...]``.
 
     Attributes

@@ -12,7 +12,7 @@ from nco.envs import Route, RoutingEnv
 from nco.envs.objectives import Distance
 from nco.envs.visits.tour import Tour
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_hopeless
+from nco.solvers.base import find_row, never_worse, refuse_infeasible
 from nco.solvers.model.scaling import choose_scaling, distances
 
 LARGEST = 2**16 - 1  # it takes distances of 16 bits
@@ -51,7 +51,7 @@ class FastTSP:
         for rule in env.constraints:
             find_row({}, rule, "fast-tsp")
         find_row({Distance: None}, env.objective, "fast-tsp")
-        refuse_hopeless(env, instance, time_limit)
+        refuse_infeasible(env, instance, time_limit)
         distance = distances(instance)
         if not np.array_equal(distance, distance.T):
             row, column = np.argwhere(distance != distance.T)[0]
