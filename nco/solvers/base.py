@@ -102,7 +102,7 @@ def find_row(table: Mapping[type, Row], part: object, solver: str) -> Row:
     return table[type(part)]
 
 
-def refuse_hopeless(env: RoutingEnv, instance: TensorDict, time_limit: float | None) -> None:
+def refuse_infeasible(env: RoutingEnv, instance: TensorDict, time_limit: float | None) -> None:
     """
     Finds out beforehand what no solver could do.
 

@@ -13,7 +13,7 @@ from nco.envs import Route, RoutingEnv
 from nco.envs.objectives import Distance
 from nco.envs.visits.tour import Tour
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_hopeless
+from nco.solvers.base import find_row, never_worse, refuse_infeasible
 from nco.solvers.model.scaling import choose_scaling, distances
 
 LARGEST = 2**16 - 1  # it takes distances of 16 bits
@@ -49,7 +49,7 @@ class FastTSP:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
         distance = _distances(env, instance)
-        refuse_hopeless(env, instance, time_limit)
+        refuse_infeasible(env, instance, time_limit)
         matrix = choose_scaling(distance, LARGEST).integers(distance)
         left = (time_limit or self.default_time_limit) - (time.perf_counter() - began)
         tour = fast_tsp.find_tour(matrix, max(left, 0.001)) if len(matrix) > 1 else [0]

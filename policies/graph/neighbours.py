@@ -1,4 +1,4 @@
-"""The graph that message passing runs on: near customers, and the depot with everybody."""
+"""The graph that message passing runs on: near customers, and the depot with every customer."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ def near_graph(features: Features, neighbours: int, num_depots: int) -> Graph:
     Connects every customer with its nearest ones, and every depot with all nodes.
 
     A customer hears from its ``neighbours`` nearest customers (all others, if there are fewer) and
-    from every depot; a depot hears from everybody. Thus E = ``neighbours`` * customers
+    from every depot; a depot from every customer. Thus E = ``neighbours`` * customers
     + 2 * depots * customers + depots * (depots - 1), and no edge occurs twice.
 
     Parameters
