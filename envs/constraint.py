@@ -87,7 +87,7 @@ class Constraint(ABC):
         """What is wrong with finished routes; ``instance`` has batch size 1."""
 
     def impossible(self, instance: TensorDict) -> list[Violation]:
-        """Why no solution can exist, whoever is visited by whom; batch size 1."""
+        """Why no solution can exist, on whatever routes; batch size 1."""
         return []
 
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:

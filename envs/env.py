@@ -261,7 +261,7 @@ class RoutingEnv:
         """
         self.require(instance)
         found = [reason for rule in self.constraints for reason in rule.impossible(instance)]
-        # A customer that nobody can serve is no obstacle where it may be left out.
+        # A customer that no vehicle can serve is no obstacle where it may be left out.
         if not self.visits.optional and not found:
             found = unreachable(instance, self.visits.num_depots and self.visits.depots(instance))
             found = found or unservable_customers(instance, self.constraints)

@@ -21,7 +21,7 @@ class Solution:
     Parameters
     ----------
     routes
-        The routes that visit anyone; empty if the solver found none.
+        The routes that are not empty; none if the solver found none.
     cost
         By the instance's own metric and rounding; infinite without routes where some are needed.
     violations

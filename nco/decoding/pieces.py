@@ -56,7 +56,7 @@ class Piece:
     nodes
         Its nodes in the instance, the depot nodes first. Pieces number them from 0.
     routes
-        How the solution visits them, in the piece's numbers; none if nobody does yet.
+        How the solution visits them, in the piece's numbers; none if they are unvisited yet.
     prefix
         First moves that are not to be changed, in the piece's numbers.
     place

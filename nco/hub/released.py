@@ -25,8 +25,8 @@ from nco.envs import RoutingEnv
 from nco.hub.building import build
 from nco.hub.card_text import MAX_CHARACTERS, read_yaml
 from nco.hub.coverage import obstacles, widen
+from nco.hub.weights import WEIGHTS, load_weights, policy_weights, read_checkpoint
 from nco.policies import Policy
-from nco.training.module import WEIGHTS, load_weights, policy_weights, read_checkpoint
 
 CARD = "policy.yaml"
 

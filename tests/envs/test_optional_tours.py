@@ -67,7 +67,7 @@ def test_pctsp_mask_asks_for_the_prize() -> None:
 
 
 def test_everybody_visited_is_enough() -> None:
-    """Where all prizes together miss the minimum, the tour may end when everybody is visited."""
+    """Where all prizes together miss the minimum, the tour may end when all nodes are visited."""
     poor = PCTSP.clone()
     poor["min_prize"] = torch.tensor([9.0])
     env = problem("pctsp")
@@ -194,7 +194,7 @@ def test_an_empty_tour_is_a_solution() -> None:
 
 
 def test_customers_out_of_reach_are_no_obstacle() -> None:
-    """Limits that reach nobody leave the tour at home: the instance is solvable, starts too."""
+    """Limits that reach no node leave the tour at home: the instance is solvable, starts too."""
     env, near = problem("op"), OP.clone()
     near["distance_limit"] = torch.tensor([5.9])
     assert [v.node for v in unservable_customers(near, env.constraints)] == [1, 2, 3, 4]

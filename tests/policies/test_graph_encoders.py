@@ -165,7 +165,7 @@ def test_batch_of_one_equals_its_row(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_messages_come_from_neighbours_only(name: str) -> None:
-    """After two layers a node of a TSP has heard from those two edges away, and nobody else."""
+    """After two layers a node of a TSP has heard from those two edges away, and from no other."""
     env = problem("tsp")
     instance = TSPGenerator(60)(1, seeded(3))
     encoder = small(name, env)

@@ -121,7 +121,7 @@ def vehicles_away(
     mine, others
         Routes of the part, and of the rest.
     share
-        Of the vehicles that nobody drives: (k, m) for the k-th of m parts that are solved at once,
+        Of the unused vehicles: (k, m) for the k-th of m parts that are solved at once,
         None for nothing. The shares of all parts are all of these vehicles, and never more.
     """
     away = Counter(route.vehicle for route in others)

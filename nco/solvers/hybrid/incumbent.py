@@ -13,7 +13,7 @@ EARLY, LATE = 0.01, 0.03  # of the time, by which workers end early and may be l
 LEAST, MOST = 0.003, 0.05
 
 
-class Run:
+class Incumbent:
     """
     The best solution so far, always a checked one, and the clock.
 
@@ -50,7 +50,7 @@ class Run:
 
     @property
     def cut(self) -> float:
-        """When nobody waits for workers any more."""
+        """When to stop waiting for workers."""
         return self.at(1 + LATE) - self._judging
 
     def offer(self, routes: Sequence[Route]) -> bool:

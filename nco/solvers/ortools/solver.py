@@ -15,7 +15,7 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_hopeless
+from nco.solvers.base import find_row, never_worse, refuse_infeasible
 from nco.solvers.model.costs import costs
 from nco.solvers.model.fleet_size import enough
 from nco.solvers.model.scaling import Scaling
@@ -95,7 +95,7 @@ class ORTools:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
         draft = _draft(env, instance)
-        refuse_hopeless(env, instance, time_limit)
+        refuse_infeasible(env, instance, time_limit)
         deadline = began + (time_limit or self.default_time_limit)
         trace: Trace = []
         routes: Sequence[Route] = ()
@@ -111,6 +111,10 @@ class ORTools:
                 break
         seconds = time.perf_counter() - began
         return never_worse(judge(env, instance, routes, seconds, self.name, trace), start)
+
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """See `nco.solvers.base.Solver`."""
+        build(_draft(env, instance))
 
     def _attempts(
         self, draft: Draft, start: Solution | None

@@ -19,7 +19,7 @@ from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_hopeless
+from nco.solvers.base import find_row, never_worse, refuse_infeasible
 from nco.solvers.model.costs import SUMS, costs
 from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.pyvrp.draft import Draft
@@ -60,7 +60,7 @@ class PyVRP:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
         draft = draft_of(env, instance)
-        refuse_hopeless(env, instance, time_limit)
+        refuse_infeasible(env, instance, time_limit)
         data = draft.build()
         trace = _Trace(began, draft)
         parameters = pyvrp.SolveParams(ils=IteratedLocalSearchParams(callbacks=trace))
@@ -77,6 +77,10 @@ class PyVRP:
         routes = draft.shape.leave(routes_of(draft, result.best)) if result.is_feasible() else ()
         seconds = time.perf_counter() - began
         return never_worse(judge(env, instance, routes, seconds, self.name, trace.found), start)
+
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """See `nco.solvers.base.Solver`."""
+        draft_of(env, instance).build()
 
     def _stop(self, began: float, time_limit: float | None) -> StoppingCriterion:
         """

@@ -79,7 +79,7 @@ def test_equal_prizes_are_collected_on_the_shortest_tour() -> None:
 
 
 def test_everybody_is_visited_where_prizes_do_not_suffice() -> None:
-    """A minimum above all prizes leaves nobody out; one that all prizes just reach, too."""
+    """A minimum above all prizes leaves no node out; one that all prizes just reach, too."""
     env = problem("pctsp")
     for minimum in (15.0, 99.0):
         instance = make_instance(
@@ -117,7 +117,7 @@ def test_penalties_without_a_minimum() -> None:
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**31), nodes=st.integers(2, 6))
 def test_several_limited_routes(seed: int, nodes: int) -> None:
-    """The limit holds for each of several routes that visit everybody, optimal on few nodes."""
+    """The limit holds for each of several routes that visit all nodes, optimal on few nodes."""
     env = RoutingEnv(DepotRoutes(), [DistanceLimit()])
     instance = draw(env, 1, nodes, seed - seed % 3)  # symmetric
     reach = 2 * (instance["locs"][0] - instance["locs"][0, :1]).norm(dim=-1).max()

@@ -82,10 +82,10 @@ def test_shipped_policies_solve_odd_instances(name: str, size: int) -> None:
     if name == "cvrp":
         fields |= {"demand": (torch.arange(size) > 0).long()[None], "capacity": torch.tensor([9])}
     instance = make_instance(**fields)
-    default_policy(env)  # loaded once, on nobody's time
+    default_policy(env)  # loaded once, outside the time limit
     found = PolicySolver().solve(env, instance, time_limit=1.5)
     assert_sound(env, instance, found)
-    # One vehicle holds everybody, and the triangle inequality makes one route the best.
+    # One vehicle holds all customers, and the triangle inequality makes one route the best.
     distance = pairwise(instance)[0].round()
     best = min(
         sum(float(distance[a, b]) for a, b in zip((0, *rest), (*rest, 0), strict=True))
@@ -149,7 +149,7 @@ def test_searches_can_be_chosen() -> None:
 
 
 def test_other_problems_are_refused() -> None:
-    """A policy for another problem, a hopeless instance and an empty time limit end in one line."""
+    """A policy for another problem, an infeasible instance and no time end in one line."""
     env, policy = solver("tsp")
     with pytest.raises(InputError, match="policy 'small' does not support this problem"):
         policy.solve(problem("cvrp"), draw(problem("cvrp"), 1, 5, 0))
