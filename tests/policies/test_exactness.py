@@ -105,7 +105,8 @@ class LowRank(nn.Module):
     def __init__(self, base: nn.Linear):
         super().__init__()
         self.base = base
-        self.down, self.up = nn.Linear(base.in_features, 2), nn.Linear(2, base.out_features)
+        self.down = nn.Linear(base.in_features, 2, bias=False)
+        self.up = nn.Linear(2, base.out_features, bias=False)
         with torch.no_grad():
             for weight in (self.down.weight, self.up.weight):
                 weight.copy_(torch.randn(weight.shape, generator=seeded(7)))
