@@ -176,6 +176,11 @@ class RoutingEnv:
                 broken = broken | flaw
         return broken
 
+    def may_break(self, instance: TensorDict) -> bool:
+        """Whether a complete rollout of the instances can be `broken`."""
+        yields = any(type(rule).broken is not Constraint.broken for rule in self.constraints)
+        return yields or "astray" in self.reset(instance).parts
+
     def max_steps(self, instance: TensorDict) -> int:
         """A bound on the number of actions of any rollout."""
         return self.visits.max_steps(instance)

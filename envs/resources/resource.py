@@ -82,7 +82,7 @@ class Resource(Constraint):
         """Tables of the rule's own, ``[B, ...]`` by name."""
 
     def stops(self, instance: TensorDict) -> Tensor | None:
-        """What a stop adds apart from the leg, ``[B, N]``, if legs depend on the vehicle's speed."""
+        """What a stop adds to the leg, ``[B, N]``; None where legs are bare and of no speed."""
         return None
 
     @property
