@@ -43,12 +43,16 @@ def native_rules(env: RoutingEnv, instance: TensorDict) -> NativeRules | None:
     rules, visits = env.constraints, env.visits
     if not is_exactly(env, RoutingEnv):
         return None
-    if is_exactly(visits, Tour) and not rules:
-        return NativeRules()
-    if not is_exactly(visits, DepotRoutes) or len(rules) != 1 or not is_exactly(rules[0], Capacity):
+    tour = is_exactly(visits, Tour) and not rules
+    routes = is_exactly(visits, DepotRoutes) and len(rules) == 1 and is_exactly(rules[0], Capacity)
+    if not tour and not routes:
         return None
+    if open_ways(instance) is not None:
+        return None
+    if tour:
+        return NativeRules()
     capacity = instance["capacity"]
-    if capacity.ndim != 1 or open_ways(instance) is not None:
+    if capacity.ndim != 1:
         return None
     demand = in_single_precision(instance)
     return None if demand is None else NativeRules(demand.contiguous(), capacity.contiguous())
