@@ -121,7 +121,7 @@ class LowRank(nn.Module):
         return self.base.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.base(x) + 0.2 * self.up(self.down(x))
+        found: Tensor = self.base(x) + 0.05 * self.up(self.down(x))
         return found
 
 
