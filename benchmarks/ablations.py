@@ -51,9 +51,6 @@ def train(options: argparse.Namespace, arguments: list[str], folder: Path) -> Pa
     command += ["--trainer.check_val_every_n_epoch", "1000000", "--data.batches", "1000000"]
     command += ["--trainer.logger.init_args.save_dir", str(folder)]
     command += ["--trainer.logger.init_args.name", "fit", "--trainer.enable_progress_bar", "false"]
-    command += ["--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint"]
-    command += ["--trainer.callbacks.save_last", "true"]
-    command += ["--trainer.callbacks.every_n_train_steps", "25"]
     subprocess.run(command, check=True)
     return max(folder.glob("fit/version_*/checkpoints/last.ckpt"), key=lambda p: p.stat().st_mtime)
 

@@ -3,8 +3,9 @@ Gap against instances a second on random TSP instances: a policy, fast-tsp and O
 
 All cores work on many instances at once, as one solves batches: the policy decodes them together,
 the classical solvers one in each process. Every tour is checked. The reference is the best tour of
-fast-tsp after ``--reference-seconds``, or what anybody finds that is shorter. OR-Tools takes long,
-so it solves the first instances only (``--few``); everybody's gap on those is in the file, too.
+fast-tsp after ``--reference-seconds``, or any shorter tour that is found. OR-Tools takes long,
+so it solves the first instances only (``--few``); the gaps of all solvers on those are in the
+file, too.
 
     python benchmarks/tsp_curve.py --out benchmarks/tsp_curve.csv --plot benchmarks/tsp_curve.png
 """
@@ -85,7 +86,7 @@ def neural(name: str, instances: TensorDict, setting: str, search: Search) -> Po
 
 
 def rows_of(points: list[Point], few: int) -> list[dict[str, str]]:
-    """The table; gaps to the best tour of each instance that anybody found."""
+    """The table; gaps to the best tour of each instance that was found."""
     most = max(len(costs) for *_, costs in points)
     best = torch.full((most,), torch.inf, dtype=torch.double)
     for *_, costs in points:

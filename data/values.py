@@ -20,7 +20,7 @@ def check_values(instance: TensorDict) -> None:
         There is no geometry, or a value is not finite (nor the infinity that means no bound),
         negative where it is an amount, absurdly large, no known metric, a time window that closes
         before it opens, or a pair of pickup and delivery that is none. Whether vehicles can do
-        what is asked (carry every demand) is the affair of the problem's rules.
+        what is asked (carry every demand) is up to the problem's rules.
     """
     if not {"locs", "distance"} & set(instance.keys()):
         raise InputError("neither locs nor distance, expected one of them")

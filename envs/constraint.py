@@ -133,7 +133,7 @@ class Constraint(Component, ABC):
         """What is wrong with finished routes; ``instance`` has batch size 1."""
 
     def impossible(self, instance: TensorDict) -> list[Violation]:
-        """Why no solution can exist, whoever is visited by whom; batch size 1."""
+        """Why no solution can exist, on whatever routes; batch size 1."""
         return []
 
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
@@ -141,6 +141,14 @@ class Constraint(Component, ABC):
         Why a vehicle cannot serve a node, on the route on which it does nothing else.
 
         ``route`` is `InstanceView.alone`: there and back, with the partner of a shipment.
+        """
+        return None
+
+    def loads(self, plain: InstanceView, routes: Sequence[Route]) -> list[list[float]] | None:
+        """
+        What is aboard of every route on leaving the depot and each customer, for a schedule.
+
+        None where the rule is not about loads. The routes have known nodes only.
         """
         return None
 

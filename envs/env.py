@@ -236,13 +236,16 @@ class RoutingEnv:
             dynamic=torch.cat(changing, -1) if changing else None,
         )
 
-    def check(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
+    def check(
+        self, instance: TensorDict, routes: Sequence[Route | Sequence[int]]
+    ) -> list[Violation]:
         """
         Every broken rule of finished routes; none means feasible.
 
         Walks plain routes with plain numbers and shares no code with the mask. ``instance`` has
-        batch size 1.
+        batch size 1; routes may be lists of nodes, see `Visits.as_routes`.
         """
+        routes = self.visits.as_routes(instance, routes)
         found = self.visits.violations(instance, routes)
         for rule in self.constraints:
             found += rule.violations(instance, routes)
@@ -274,12 +277,13 @@ class RoutingEnv:
         """
         self.require(instance)
         found = [reason for rule in self.constraints for reason in rule.impossible(instance)]
-        # A customer that nobody can serve is no obstacle where it may be left out.
+        # A customer that no vehicle can serve is no obstacle where it may be left out.
         if not self.visits.optional and not found:
             found = unreachable(instance, self.visits.num_depots and self.visits.depots(instance))
             found = found or unservable_customers(instance, self.constraints)
         return found
 
-    def routes_cost(self, instance: TensorDict, routes: Sequence[Route]) -> float:
+    def routes_cost(self, instance: TensorDict, routes: Sequence[Route | Sequence[int]]) -> float:
         """Cost of finished routes in double precision; ``instance`` has batch size 1."""
+        routes = self.visits.as_routes(instance, routes)
         return self.objective.routes_cost(instance, routes)

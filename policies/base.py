@@ -14,6 +14,13 @@ class OutOfTime(Exception):
     """A deadline passed before the rollouts were complete."""
 
 
+def not_finite(instance: int, step: int) -> FloatingPointError:
+    """The error for logits that are NaN or infinite; both numbers count from 0."""
+    return FloatingPointError(
+        f"the policy's logits are not finite (instance {instance}, step {step})"
+    )
+
+
 @dataclass(frozen=True)
 class Trajectory:
     """
@@ -94,7 +101,7 @@ class Policy(nn.Module, ABC):
     Scores the next node of a partial solution.
 
     Built from an environment's `FeatureSpec` and for every composition that has the same one.
-    Embeddings are what `encode` returns and `step` reads; nobody else looks inside. A policy with
+    Embeddings are what `encode` returns and `step` reads, and private to the policy. A policy with
     recurrent decoding keeps its hidden state in ``memory``: tensors ``[B, R, ...]``.
 
     Attributes
@@ -135,6 +142,8 @@ class Policy(nn.Module, ABC):
         ------
         OutOfTime
             The deadline of the plan passed.
+        FloatingPointError
+            Logits are not finite.
         """
         return None
 

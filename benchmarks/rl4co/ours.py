@@ -121,7 +121,7 @@ def prepare(options: dict[str, Any]) -> None:
     """
     Writes the instances and the weights that both sides use.
 
-    The weights come from a few steps of training: a network that nobody trained goes home after
+    The weights come from a few steps of training: an untrained network goes home after
     every customer, and its rollouts are far longer than those of any training that matters.
     """
     for size, count in ((50, 64), (50, 512), (100, 1), (100, 16), (100, 512)):

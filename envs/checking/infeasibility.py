@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nco.data.instance import num_nodes
 from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.shortest_ways import ShortestWays
 from nco.envs.checking.view import InstanceView, stops_of
 from nco.envs.constraint import Constraint
 
@@ -18,17 +19,18 @@ UNREACHABLE = "unreachable"
 
 def unservable_customers(instance: TensorDict, rules: Sequence[Constraint]) -> list[Violation]:
     """
-    Customers that no vehicle can serve even if it does nothing else; batch size 1.
+    Customers that no vehicle can serve, whatever else it does; batch size 1.
 
     Named by the rule that refuses all vehicles, or, where each vehicle fails by another rule, by
-    ``vehicles``. Takes for granted that a direct way is no longer than a detour.
+    ``vehicles``. A rule refuses where the route for the customer alone breaks it even on the
+    shortest ways over other customers: a detour may be shorter than the direct leg.
     """
-    plain, found = InstanceView(instance), []
+    plain, shortest, found = InstanceView(instance), ShortestWays(instance), []
     for node in plain.customers if rules else ():
         reasons: list[list[Violation | None]] = []
         for vehicle in range(plain.depots):
             route = plain.alone(node, vehicle)
-            reasons.append([rule.refuses(plain, route) for rule in rules])
+            reasons.append([_refusal(rule, plain, shortest, route) for rule in rules])
             if not any(reasons[-1]):
                 break
         if not any(reasons[-1]):  # this vehicle can
@@ -43,6 +45,17 @@ def unservable_customers(instance: TensorDict, rules: Sequence[Constraint]) -> l
         if all(reason is not None for reason in firsts):
             found.append(replace(_told(firsts, node), rule="vehicles"))
     return found
+
+
+def _refusal(
+    rule: Constraint, plain: InstanceView, shortest: ShortestWays, route: Route
+) -> Violation | None:
+    """Why a rule refuses every route with these stops, told of the direct one if that is so."""
+    direct = rule.refuses(plain, route)
+    least = None if direct is None else rule.refuses(shortest, route)
+    if direct is None or least is None or direct == least:
+        return least
+    return replace(least, message=f"{least.message} (by the shortest ways)")
 
 
 def _told(reasons: Sequence[Violation | None], node: int) -> Violation:

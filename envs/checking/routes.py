@@ -50,5 +50,5 @@ class Violation:
 
 
 def drop_empty(routes: Sequence[Route]) -> tuple[Route, ...]:
-    """The routes that visit anyone."""
+    """The routes that are not empty."""
     return tuple(route for route in routes if route.visits)

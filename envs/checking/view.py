@@ -107,7 +107,7 @@ class InstanceView:
         return known and 0 <= route.vehicle < self.depots
 
     def known(self, routes: Sequence[Route]) -> Iterator[tuple[int, Route]]:
-        """The routes that visit somebody and that rules can walk, with their indices."""
+        """The routes that are not empty and whose nodes exist, with their indices."""
         for k, route in enumerate(routes):
             if route.visits and self.knows(route):
                 yield k, route

@@ -21,8 +21,8 @@ back; its routes are its trips in the order of the solution.
 
 Rules that yield
 ----------------
-Whether a limited fleet can still serve everybody is a packing problem: no cheap mask can tell. Such
-a rule *yields*: where all rules together leave no move, it is lifted, so that every rollout is
+Whether a limited fleet can still serve all customers is a packing problem: no cheap mask can tell.
+Such a rule *yields*: where all rules together leave no move, it is lifted, so that every rollout is
 completed; the checker then names what was broken, and `RoutingEnv.broken` tells it from the state
 of complete rollouts. Everything else never yields: a rollout that is not broken is feasible.
 """

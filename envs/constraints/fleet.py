@@ -94,7 +94,7 @@ class MinimumRoutes(Constraint):
     So many routes leave at least, none of them empty (the mTSP with its m salesmen).
 
     It yields, to rules that keep a route from ending. Instance: ``min_routes [B]``. State:
-    ``left [B, R]``, routes that have begun to visit somebody.
+    ``left [B, R]``, routes that have visited a customer.
 
     Features: in the decoder, the routes still missing as a share of the customers.
     """

@@ -21,7 +21,7 @@ class LinehaulFirst(Constraint):
 
     Instance: ``demand [B, N]``, ``backhaul [B, N]`` and the flag ``linehaul_first [B]``. State:
     ``picking [B, R]``, whether the route has picked something up. Routes of pickups only are
-    allowed (as in RouteFinder); `LinehaulOnEachRoute` forbids them. Loads are the affair of
+    allowed (as in RouteFinder); `LinehaulOnEachRoute` forbids them. Loads are judged by
     `MaximumLoad`.
 
     Features: the flag for the encoder; in the decoder, whether deliveries are over.

@@ -17,7 +17,7 @@ class OpenRoutes(Constraint):
     """
     On instances that say so, no way back to the depot is driven (OVRP).
 
-    Instance: the flag ``open_route [B]``. What it means for legs and routes is the affair of the
+    Instance: the flag ``open_route [B]``. What it means for legs and routes is up to the
     visits, which also check where routes end; what it means for lengths and times that of their
     rules. Here is what a policy sees of it, and what tells a solver.
 

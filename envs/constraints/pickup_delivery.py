@@ -21,7 +21,7 @@ class PickupDelivery(Constraint):
 
     Instance: ``delivery [B, N]``, the node that each pickup is for, 0 where there is none. State:
     ``pending [B, R]``, shipments that are aboard: a route ends only without. How much they weigh
-    is the affair of `MaximumLoad`. Lengths and times are tested with all deliveries that are still
+    is judged by `MaximumLoad`. Lengths and times are tested with all deliveries that are still
     due, see `nco.envs.resources.look_ahead`.
 
     Features: of each node whether it is a pickup or a delivery and where its partner lies from

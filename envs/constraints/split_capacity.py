@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Self
 
-import networkx as nx
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
 from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.view import InstanceView
 from nco.envs.constraint import Constraint, never
+from nco.envs.constraints.capacity import unloading
 from nco.envs.state import State
 
 
@@ -104,6 +105,11 @@ class SplitCapacity(Constraint):
                 found.append(Violation("capacity", message))
         return found
 
+    def loads(self, plain: InstanceView, routes: Sequence[Route]) -> list[list[float]] | None:
+        demand = [int(amount) for amount in plain.demand]
+        capacity = int(plain.of_vehicle("capacity", 0))
+        return [unloading(amounts) for amounts in deliveries(demand, capacity, routes)]
+
 
 def deliveries(
     demand: Sequence[int], capacity: int, routes: Sequence[Route]
@@ -114,6 +120,8 @@ def deliveries(
     As much as possible is delivered altogether, within the capacity of each route and the demand
     of each customer (maximum flow, exact in integers). Unknown nodes get nothing.
     """
+    import networkx as nx  # here: a quarter of a second, for split deliveries alone
+
     graph = nx.DiGraph()
     graph.add_nodes_from(["depot", "served"])
     for k, route in enumerate(routes):

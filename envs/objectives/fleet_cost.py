@@ -62,7 +62,7 @@ class FleetCost(Objective):
 
 
 def departures(instance: TensorDict, legs: Legs) -> Tensor:
-    """Routes that visit somebody, by depot node: ``[B, R, V]``."""
+    """Routes that are not empty, by depot node: ``[B, R, V]``."""
     depots = num_depots(instance)
     leaves = (legs.origin < depots) & (legs.target >= depots)
     count = leaves.new_zeros(*leaves.shape[:2], depots, dtype=torch.long)

@@ -45,5 +45,5 @@ def visited(actions: Tensor, nodes: int) -> Tensor:
 
 
 def customers(routes: Sequence[Route]) -> set[int]:
-    """Everybody on the routes."""
+    """All customers on the routes."""
     return {node for route in routes for node in route.visits}

@@ -9,7 +9,7 @@ else is: CVRP, MDCVRP.
 Further families take the place of VRP: PDP (shipments from customer to customer), VRPSPD (delivery
 and pickup at the same customer), DVRP (a limit of the time of routes), HFVRP (kinds of vehicles),
 PCVRP (customers may be left out), with time windows SDVRPTW (site-dependent: not every vehicle may
-visit everybody) and MTVRPTW (several trips of a vehicle). R: release times of the goods. A:
+visit every customer) and MTVRPTW (several trips of a vehicle). R: release times of the goods. A:
 distances that differ by direction, of the generated instances; any problem takes such.
 """
 

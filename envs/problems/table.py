@@ -142,7 +142,7 @@ PROBLEMS: dict[str, Problem] = {
         drawn(Shipments(capacity=None), VehicleCounts(1)),
     ),
     "mtsp": Problem(
-        "shortest tours of several salesmen, each of whom visits somebody",
+        "shortest tours of several salesmen, each of whom visits at least one node",
         lambda: RoutingEnv(DepotRoutes(), [Fleet(), MinimumRoutes()]),
         drawn(VehicleCounts(5, all_leave=True)),
     ),
@@ -184,7 +184,7 @@ PROBLEMS: dict[str, Problem] = {
         drawn(Demands(), Prizes()),
     ),
     "1pdvrp": Problem(
-        "routes on which what was picked up may be delivered to somebody else",
+        "routes on which what was picked up may be delivered to another customer",
         lambda: RoutingEnv(DepotRoutes(), [OneCommodity()]),
         drawn(Demands(), Backhauls(mixed=True)),
     ),

@@ -16,8 +16,8 @@ class Clock(Resource):
 
     Instance: ``time_windows [B, N, 2]``, ``service_time [B, N]``, ``release_time [B, N]``,
     ``speed [B, V]``, ``duration [B, N, N]``, all of them optional. Travel takes the given duration
-    or else the distance, divided by the speed. Whoever comes early waits; service begins inside
-    the window.
+    or else the distance, divided by the speed. A vehicle that comes early waits; service begins
+    inside the window.
 
     State: ``time [B, R]``, when the vehicle is ready to leave the current node if it left the
     depot as early as possible. With ``flexible``, also ``busy [B, R]``, travel and service since

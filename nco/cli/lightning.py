@@ -13,6 +13,7 @@ from lightning.pytorch.cli import (
     LightningCLI,
     SaveConfigCallback,
 )
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 import nco.data.generators
 import nco.decoding
@@ -20,11 +21,12 @@ import nco.policies
 import nco.training  # noqa: F401  short class names in YAML resolve among imported classes
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
-from nco.training.module import load_weights, read_checkpoint
+from nco.hub.weights import load_weights, read_checkpoint
+from nco.training.checkpoints import Interrupted
 from nco.training.throughput import Throughput
 from nco.training.trainer import Trainer
 
-SUBCOMMANDS = ("fit", "validate", "test", "predict")
+TERMINATED = 143  # exit code of a process that SIGTERM ended
 
 
 class SaveConfig(SaveConfigCallback):
@@ -95,6 +97,8 @@ def run(args: list[str] | None = None) -> NCOCLI:
         warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
         # A resumed run logs into a folder of its own.
         warnings.filterwarnings("ignore", message="The dirpath has changed")
+        # A run that goes on without the time limit of the one before.
+        warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks")
         try:
             return NCOCLI(
                 L.LightningModule,
@@ -111,6 +115,10 @@ def run(args: list[str] | None = None) -> NCOCLI:
                 parser_kwargs={"allow_abbrev": False, "exit_on_error": False},
                 args=args,
             )
+        except Interrupted:
+            raise KeyboardInterrupt from None
+        except SIGTERMException:
+            raise SystemExit(TERMINATED) from None  # it carries no exit code of its own
         except ArgumentError as error:
             raise InputError(_essence(str(error))) from None
         except ValueError as error:

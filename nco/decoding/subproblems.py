@@ -52,7 +52,7 @@ class Piece:
     nodes
         Its nodes in the instance, the depot nodes first. Pieces number them from 0.
     routes
-        How the solution visits them, in the piece's numbers; none if nobody does yet.
+        How the solution visits them, in the piece's numbers; none if they are unvisited yet.
     prefix
         First moves that are not to be changed, in the piece's numbers.
     place
@@ -292,7 +292,7 @@ def vehicles_away(
     mine, others
         Routes of the part, and of the rest.
     share
-        Of the vehicles that nobody drives: (k, m) for the k-th of m parts that are solved at once,
+        Of the unused vehicles: (k, m) for the k-th of m parts that are solved at once,
         None for nothing. The shares of all parts are all of these vehicles, and never more.
     """
     away = Counter(route.vehicle for route in others)

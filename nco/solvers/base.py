@@ -3,14 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
-from nco.hub.released import Released
 from nco.solution import Solution
+
+if TYPE_CHECKING:  # classical solvers load no policy
+    from nco.hub.released import Released
 
 Row = TypeVar("Row")
 
@@ -50,12 +52,28 @@ class Solver(Protocol):
         """
         ...
 
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """
+        Refuses what it cannot express, without solving anything.
+
+        Parameters
+        ----------
+        env, instance
+            The problem and one instance of it (batch size 1).
+
+        Raises
+        ------
+        InputError
+            What `solve` would raise of a rule or a value.
+        """
+        ...
+
 
 @runtime_checkable
 class UsesPolicy(Protocol):
     """A solver that decodes a policy, always or where there is one."""
 
-    def policy_for(self, env: RoutingEnv) -> Released | None:
+    def policy_for(self, env: RoutingEnv) -> "Released | None":
         """
         The policy that it uses for a problem, loaded.
 
@@ -84,15 +102,33 @@ def find_row(table: Mapping[type, Row], part: object, solver: str) -> Row:
     return table[type(part)]
 
 
-def refuse_hopeless(env: RoutingEnv, instance: TensorDict, time_limit: float | None) -> None:
+def require_single(instance: TensorDict) -> TensorDict:
+    """
+    The instance, if it is a single one.
+
+    Raises
+    ------
+    InputError
+        It is a batch, of which a solver would solve the first one only.
+    """
+    if instance.batch_size != (1,):
+        found = list(instance.batch_size)
+        raise InputError(
+            f"instance: batch size {found}, expected [1]: a solver takes one, nco.solve a batch"
+        )
+    return instance
+
+
+def refuse_infeasible(env: RoutingEnv, instance: TensorDict, time_limit: float | None) -> None:
     """
     Finds out beforehand what no solver could do.
 
     Raises
     ------
     InputError
-        The instance has no solution, or there is no time to look for one.
+        It is no single instance, it has no solution, or there is no time to look for one.
     """
+    require_single(instance)
     if time_limit is not None and not (0 < time_limit < math.inf):
         raise InputError(f"time limit: {time_limit}, expected a positive number of seconds")
     reasons = env.impossible(instance)
@@ -104,6 +140,6 @@ def never_worse(found: Solution, start: Solution | None) -> Solution:
     """What was found, or the start's routes if they are better."""
     if start is None or not start.feasible:
         return found
-    if found.feasible and found.cost <= start.cost:
+    if found.feasible and found.value <= start.value:
         return found
-    return replace(found, routes=start.routes, cost=start.cost, violations=())
+    return replace(found, vehicle_routes=start.vehicle_routes, value=start.value, violations=())

@@ -8,6 +8,7 @@ from nco.training.baselines import (
     NoBaseline,
     RolloutMean,
 )
+from nco.training.checkpoints import Checkpoints
 from nco.training.data import Generated, Solved
 from nco.training.imitation import Imitation
 from nco.training.logger import RunLogger
@@ -21,6 +22,7 @@ from nco.training.trainer import Trainer
 __all__ = [
     "REINFORCE",
     "Baseline",
+    "Checkpoints",
     "CostScale",
     "Critic",
     "Exponential",

@@ -58,10 +58,7 @@ class Generated(StreamedData):
         return lambda rng: self.generator(self.batch_size, rng)
 
     def val_dataloader(self) -> Fixed:
-        rng = seeded(self.val_seed)
-        size = self.val_batch_size
-        counts = [min(size, self.val_count - begin) for begin in range(0, self.val_count, size)]
-        return Fixed([self.val_generator(count, rng) for count in counts])
+        return _drawn(self.val_generator, self.val_count, self.val_batch_size, self.val_seed)
 
     test_dataloader = val_dataloader
     predict_dataloader = val_dataloader
@@ -81,11 +78,17 @@ class Solved(StreamedData):
     batches
         Training batches an epoch.
     val_labels
-        Files to validate on, with the gap to their costs; none by default.
+        Files to validate on, with the gap to their costs.
     val_size
         Nodes (depot included) of the instances to validate on.
+    val_generator
+        Draws the validation instances, always the same ones, where there are no labels for it.
     val_count
         Validation instances.
+    val_batch_size
+        Validation instances decoded at once.
+    val_seed
+        Seed of drawn validation instances.
     reference_size
         See ``batch_size``.
     attributes
@@ -102,7 +105,10 @@ class Solved(StreamedData):
         batches: int = 500,
         val_labels: list[str] | None = None,
         val_size: int = 51,
+        val_generator: InstanceGenerator | None = None,
         val_count: int = 100,
+        val_batch_size: int = 100,
+        val_seed: int = 4321,
         reference_size: int = 100,
         attributes: Sequence[str] = (),
         seed: int = 1234,
@@ -112,7 +118,10 @@ class Solved(StreamedData):
         self.batch_size = batch_size
         self.val_labels = val_labels
         self.val_size = val_size
+        self.val_generator = val_generator
         self.val_count = val_count
+        self.val_batch_size = val_batch_size
+        self.val_seed = val_seed
         self.reference_size = reference_size
         self.attributes = tuple(attributes)
 
@@ -131,12 +140,14 @@ class Solved(StreamedData):
 
     def val_dataloader(self) -> Fixed:
         if self.val_labels is None:
-            return Fixed([])
+            if self.val_generator is None:
+                return Fixed([])
+            return _drawn(self.val_generator, self.val_count, self.val_batch_size, self.val_seed)
         labels = Labels(_expand(self.val_labels), self.attributes)
         if self.val_size not in labels.sizes:
             raise InputError(f"val_size: no labels of {self.val_size} nodes, have {labels.sizes}")
-        count = min(self.val_count, labels.count(self.val_size))
-        return Fixed([_solved(labels, self.val_size, torch.arange(count))])
+        rows = torch.arange(min(self.val_count, labels.count(self.val_size)))
+        return Fixed([_solved(labels, self.val_size, r) for r in rows.split(self.val_batch_size)])
 
     test_dataloader = val_dataloader
     predict_dataloader = val_dataloader
@@ -145,6 +156,13 @@ class Solved(StreamedData):
 def _solved(labels: Labels, nodes: int, index: torch.Tensor, depots: int = 1) -> TensorDict:
     instance, actions = labels.select(nodes, index, depots)
     return TensorDict({"instance": instance, "actions": actions}, batch_size=[len(index)])
+
+
+def _drawn(generator: InstanceGenerator, count: int, batch_size: int, seed: int) -> Fixed:
+    """Instances for validation, the same ones every time."""
+    rng = seeded(seed)
+    counts = [min(batch_size, count - begin) for begin in range(0, count, batch_size)]
+    return Fixed([generator(part, rng) for part in counts])
 
 
 def _expand(patterns: list[str]) -> list[Path]:

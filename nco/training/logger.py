@@ -49,3 +49,9 @@ class RunLogger(CSVLogger):
     def finalize(self, status: str) -> None:
         super().finalize(status)
         self.board.experiment.close()
+
+
+@rank_zero_only
+def tell(line: str) -> None:
+    """Prints a line about the run, once however many processes there are."""
+    print(line, flush=True)

@@ -1,18 +1,20 @@
-"""Lightning's trainer, with a precision that follows the machine."""
+"""Lightning's trainer, with a precision that follows the machine and a checkpoint at every end."""
 
 from typing import Any, Literal
 
 import lightning as L
 from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
 from lightning.pytorch.accelerators import Accelerator
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.callbacks import Callback, Checkpoint
 
+from nco.training.checkpoints import Checkpoints
+from nco.training.logger import tell
 from nco.training.precision import fitting_precision
 
 
 class Trainer(L.Trainer):
     """
-    `lightning.Trainer` that takes ``precision="auto"``, too.
+    `lightning.Trainer` that takes ``precision="auto"``, too, and keeps `Checkpoints`.
 
     Parameters
     ----------
@@ -20,6 +22,10 @@ class Trainer(L.Trainer):
         See `lightning.Trainer`.
     precision
         See `lightning.Trainer`; ``auto`` is resolved by `fitting_precision`, and printed.
+    callbacks
+        See `lightning.Trainer`; without a checkpoint callback among them, `Checkpoints` is added.
+    enable_checkpointing
+        See `lightning.Trainer`.
     settings
         All others of `lightning.Trainer`.
     """
@@ -29,17 +35,23 @@ class Trainer(L.Trainer):
         *,
         accelerator: str | Accelerator = "auto",
         precision: _PRECISION_INPUT | Literal["auto"] | None = None,
+        callbacks: list[Callback] | Callback | None = None,
+        enable_checkpointing: bool | None = None,
         **settings: Any,
     ):
         asked = precision == "auto"
         if precision == "auto":
             precision = fitting_precision(accelerator)
-        super().__init__(accelerator=accelerator, precision=precision, **settings)
+        given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        saving = enable_checkpointing is not False and not settings.get("barebones", False)
+        if saving and not any(isinstance(callback, Checkpoint) for callback in given):
+            given.append(Checkpoints())
+        super().__init__(
+            accelerator=accelerator,
+            precision=precision,
+            callbacks=given,
+            enable_checkpointing=enable_checkpointing,
+            **settings,
+        )
         if asked:
             tell(f"precision: {precision}, which suits this processor")
-
-
-@rank_zero_only
-def tell(line: str) -> None:
-    """Prints a line about the run, once however many processes there are."""
-    print(line, flush=True)

@@ -1,10 +1,9 @@
-"""The graph that message passing runs on: near customers, and the depot with everybody."""
+"""The graph that message passing runs on: near customers, and the depot with every customer."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from nco.envs import Features
@@ -36,7 +35,7 @@ def near_graph(features: Features, neighbours: int, num_depots: int) -> Graph:
     Connects every customer with its nearest ones, and every depot with all nodes.
 
     A customer hears from its ``neighbours`` nearest customers (all others, if there are fewer) and
-    from every depot; a depot hears from everybody. Thus E = ``neighbours`` * customers
+    from every depot; a depot from every customer. Thus E = ``neighbours`` * customers
     + 2 * depots * customers + depots * (depots - 1), and no edge occurs twice.
 
     Parameters
@@ -97,6 +96,8 @@ def nearest(features: Features, count: int, first: int = 0, block: int = BLOCK) 
 
 def nearest_points(points: Tensor, count: int) -> Tensor:
     """The nearest others of every point ``[B, N, 2]``: ``[B, N, count]``, by a k-d tree."""
+    from scipy.spatial import KDTree  # here: slow to import, for large instances alone
+
     found = []
     for plane in points.detach().double().numpy():
         order = KDTree(plane).query(plane, count + 1)[1]

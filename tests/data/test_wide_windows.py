@@ -22,7 +22,7 @@ from tests.benchmark_data import benchmark_data
 
 @pytest.mark.parametrize("depots", [1, 3])
 def test_every_customer_can_be_served_from_any_depot(depots: int) -> None:
-    """Alone on its route, from and to each depot, everybody is in time; also in the corners."""
+    """Alone on its route, from and to each depot, every customer is in time, in corners too."""
     instance = VariantGenerator(30, [Demands(), WideWindows()], depots)(20, seeded(1))
     corners = torch.tensor([[0.0, 0], [1, 1], [1, 0], [0, 1]])
     instance["locs"][0, :4] = corners

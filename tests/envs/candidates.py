@@ -47,11 +47,11 @@ def depot_routes(env: RoutingEnv, instance: TensorDict) -> Iterator[Routes]:
 def fleet_routes(env: RoutingEnv, instance: TensorDict) -> Iterator[Routes]:
     """Every set of non-empty routes, each from every depot node; of trips in every order."""
     depots, stays = num_depots(instance), is_open(instance)
-    everybody = tuple(range(depots, num_nodes(instance)))
+    customers_of = tuple(range(depots, num_nodes(instance)))
     trips = any(isinstance(rule, TripWindows) for rule in env.constraints)
-    least = 0 if env.visits.optional else len(everybody)
-    for size in range(least, len(everybody) + 1):
-        for customers in combinations(everybody, size):
+    least = 0 if env.visits.optional else len(customers_of)
+    for size in range(least, len(customers_of) + 1):
+        for customers in combinations(customers_of, size):
             for sequences in partitions(customers):
                 orders = permutations(sequences) if trips else iter([tuple(sorted(sequences))])
                 for ordered in orders:

@@ -310,7 +310,14 @@ def _fields(part: object, instance: TensorDict, rng: torch.Generator) -> Fields:
     return DRAW[type(part)](part, instance, rng)
 
 
-def draw(env: RoutingEnv, batch: int, nodes: int, seed: int, lattice: bool = False) -> TensorDict:
+def draw(
+    env: RoutingEnv,
+    batch: int,
+    nodes: int,
+    seed: int,
+    lattice: bool = False,
+    detours: bool = False,
+) -> TensorDict:
     """
     Random instances of a composition, every part of which adds its attributes.
 
@@ -320,10 +327,20 @@ def draw(env: RoutingEnv, batch: int, nodes: int, seed: int, lattice: bool = Fal
         Coordinates on a coarse grid and distances rounded to integers: many ties, some nodes at
         the same place. Else they are uniform in the unit square, and for every third seed the
         distances a matrix that is not symmetric.
+    detours
+        Matrices of whole numbers without any triangle inequality, limits and windows too tight for
+        many direct ways, and for every other seed some legs missing.
     """
     rng = torch.Generator().manual_seed(seed)
     instance = TensorDict({"locs": torch.rand(batch, nodes, 2, generator=rng)}, batch_size=[batch])
-    if lattice:
+    if detours:
+        instance = TensorDict({"distance": _integers(1, 9, (batch, nodes, nodes), rng).double()})
+        instance.batch_size = torch.Size([batch])
+        instance["distance"].diagonal(dim1=1, dim2=2).zero_()
+        if seed % 3 == 2:
+            instance["duration"] = _integers(0, 9, (batch, nodes, nodes), rng).double()
+            instance["duration"].diagonal(dim1=1, dim2=2).zero_()
+    elif lattice:
         instance["locs"] = (instance["locs"] * 4).round()
         instance["metric"] = torch.full((batch,), int(Metric.EUC_2D))
     elif seed % 3 == 2:
@@ -335,8 +352,30 @@ def draw(env: RoutingEnv, batch: int, nodes: int, seed: int, lattice: bool = Fal
     for part in (*env.constraints, env.objective):
         scarce = isinstance(part, DistanceLimit) and env.visits.optional
         instance.update((_scarce_limit if scarce else _fields)(part, instance, rng))
+    if detours:
+        _tighten(instance, rng)
+        if seed % 2:
+            lost = torch.rand(batch, nodes, nodes, generator=rng) < 0.2
+            lost.diagonal(dim1=1, dim2=2).zero_()
+            instance["distance"][lost] = torch.inf
     validate(instance)
     return instance
+
+
+def _tighten(instance: TensorDict, rng: torch.Generator) -> None:
+    """Makes limits and windows shorter, in place, by a factor of their own each, in whole units."""
+    for name in ("distance_limit", "duration_limit"):
+        if name in instance.keys():
+            share = 0.3 + 0.7 * torch.rand(instance[name].shape, generator=rng)
+            instance[name] = (instance[name] * share).ceil()
+    if "time_windows" in instance.keys():
+        begin, end = instance["time_windows"].unbind(-1)
+        share = 0.3 + 0.9 * torch.rand(end.shape, generator=rng)
+        begin = begin.round()
+        instance["time_windows"] = torch.stack([begin, (end * share).ceil().maximum(begin)], -1)
+    for name in ("service_time", "release_time"):
+        if name in instance.keys():
+            instance[name] = instance[name].round()
 
 
 def final(env: RoutingEnv, states: list[State], actions: Tensor) -> State:

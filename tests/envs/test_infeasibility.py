@@ -132,8 +132,8 @@ def test_reasons_are_named(case: str) -> None:
 
 def test_no_vehicle_for_a_customer() -> None:
     """
-    Node 2 may be visited by nobody; node 3 by vehicle 1 only, which is too small: each is named,
-    as is why each vehicle fails.
+    Node 2 may be visited by no vehicle; node 3 by vehicle 1 only, which is too small: each is
+    named, as is why each vehicle fails.
     """
     places = torch.tensor([[[0.0, 0], [0, 0], [5, 0], [0, 4]]])
     allowed = torch.tensor([[[1, 1, 0, 0], [1, 1, 0, 1]]])

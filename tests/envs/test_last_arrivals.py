@@ -44,7 +44,7 @@ def slow(rule: TimeWindows, state) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ["vrptw"])
 def test_ties_are_decided_by_the_last_bit(name: str) -> None:
-    """Whoever is ready in the last possible moment may go, and a bit later nobody may."""
+    """A vehicle that is ready in the last possible moment may go, a later one may not."""
     env = problem(name)
     (rule,) = (r for r in env.constraints if isinstance(r, TimeWindows))
     state = env.reset(draw(env, 2, 9, 5), 9)

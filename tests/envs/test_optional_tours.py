@@ -67,7 +67,7 @@ def test_pctsp_mask_asks_for_the_prize() -> None:
 
 
 def test_everybody_visited_is_enough() -> None:
-    """Where all prizes together miss the minimum, the tour may end when everybody is visited."""
+    """Where all prizes together miss the minimum, the tour may end when all nodes are visited."""
     poor = PCTSP.clone()
     poor["min_prize"] = torch.tensor([9.0])
     env = problem("pctsp")
@@ -188,13 +188,13 @@ def test_corrupt_tours_are_named(
 def test_an_empty_tour_is_a_solution() -> None:
     """Staying at home is a feasible solution of the OP, and none of the PCTSP."""
     home = judge(problem("op"), OP, [], 0.0, "by hand")
-    assert home.feasible and home.cost == 0
+    assert home.feasible and home.value == 0
     poor = judge(problem("pctsp"), PCTSP, [], 0.0, "by hand")
-    assert not poor.feasible and poor.cost == math.inf
+    assert not poor.feasible and poor.value == math.inf
 
 
 def test_customers_out_of_reach_are_no_obstacle() -> None:
-    """Limits that reach nobody leave the tour at home: the instance is solvable, starts too."""
+    """Limits that reach no node leave the tour at home: the instance is solvable, starts too."""
     env, near = problem("op"), OP.clone()
     near["distance_limit"] = torch.tensor([5.9])
     assert [v.node for v in unservable_customers(near, env.constraints)] == [1, 2, 3, 4]

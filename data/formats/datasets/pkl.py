@@ -17,7 +17,7 @@ The variants ``[O]VRP[B][L][TW]`` are those of Zhou et al. (2024): open routes, 
 demands), a limit of length, time windows. That routes are open, only the name of the problem says.
 The time at which the depot closes is 3 and is not in the file. Their VRPB is none by the usual
 rule, deliveries before pickups: the published routes obey that of one commodity, what was picked up
-may be delivered to somebody else. Under the names ``1pdvrp`` and ``1pdvrpltw`` these files are
+may be delivered to another customer. Under the names ``1pdvrp`` and ``1pdvrpltw`` these files are
 instances of that problem, under ``vrpb`` and the like of the usual one.
 """
 

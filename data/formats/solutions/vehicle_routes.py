@@ -11,7 +11,7 @@ from nco.data.instance import num_depots, num_nodes
 
 def read_vehicle_routes(path: Path, file: FileInstance) -> list[tuple[int, tuple[int, ...]]]:
     """
-    Depot node and customers of every route of a ``.sol`` file that visits anyone.
+    Depot node and customers of every route of a ``.sol`` file that is not empty.
 
     Where the file of the instance tells vehicles apart, the k-th line is that of its k-th vehicle,
     empty ones included. Else the solution has to say to which of several depot nodes its routes

@@ -13,7 +13,7 @@ EARLY, LATE = 0.01, 0.03  # of the time, by which workers end early and may be l
 LEAST, MOST = 0.003, 0.05
 
 
-class Run:
+class Incumbent:
     """
     The best solution so far, always a checked one, and the clock.
 
@@ -50,7 +50,7 @@ class Run:
 
     @property
     def cut(self) -> float:
-        """When nobody waits for workers any more."""
+        """When to stop waiting for workers."""
         return self.at(1 + LATE) - self._judging
 
     def offer(self, routes: Sequence[Route]) -> bool:
@@ -58,13 +58,13 @@ class Run:
         now = time.perf_counter()
         found = judge(self.env, self.instance, routes, 0.0, "")
         self._judging = time.perf_counter() - now
-        if not found.feasible or (self.best is not None and found.cost >= self.best.cost):
+        if not found.feasible or (self.best is not None and found.value >= self.best.value):
             return False
         self.best = found
-        self.trace.append((now - self.began, found.cost))
+        self.trace.append((now - self.began, found.value))
         return True
 
     @property
     def routes(self) -> tuple[Route, ...]:
         """Those of the best solution; none if there is none."""
-        return () if self.best is None else self.best.routes
+        return () if self.best is None else self.best.vehicle_routes

@@ -13,7 +13,7 @@ OPTIMISM = 1.0  # standard deviations of the upper confidence bound
 
 
 @dataclass(frozen=True)
-class Part:
+class Neighbourhood:
     """
     A group of neighbouring routes.
 
@@ -34,11 +34,11 @@ class NeighbourhoodSelection(Protocol):
 
     candidates: int
 
-    def pick(self, parts: Sequence[Part]) -> Part:
+    def pick(self, parts: Sequence[Neighbourhood]) -> Neighbourhood:
         """One of the parts."""
         ...
 
-    def learn(self, part: Part, gain: float) -> None:
+    def learn(self, part: Neighbourhood, gain: float) -> None:
         """Takes in what a second spent on a part gained."""
         ...
 
@@ -48,10 +48,10 @@ class RandomSelection:
 
     candidates = 1
 
-    def pick(self, parts: Sequence[Part]) -> Part:
+    def pick(self, parts: Sequence[Neighbourhood]) -> Neighbourhood:
         return parts[0]
 
-    def learn(self, part: Part, gain: float) -> None:
+    def learn(self, part: Neighbourhood, gain: float) -> None:
         """Nothing to learn."""
 
 
@@ -76,14 +76,14 @@ class LearnedSelection:
         self._moment = np.zeros(features)
         self._scale = 0.0  # mean size of gains, so that optimism is in their unit
 
-    def pick(self, parts: Sequence[Part]) -> Part:
+    def pick(self, parts: Sequence[Neighbourhood]) -> Neighbourhood:
         inverse = np.linalg.inv(self._gram)
         weights = inverse @ self._moment
         x = np.array([part.features for part in parts])
         doubt = np.sqrt(np.einsum("pi,ij,pj->p", x, inverse, x))
         return parts[int((x @ weights + OPTIMISM * self._scale * doubt).argmax())]
 
-    def learn(self, part: Part, gain: float) -> None:
+    def learn(self, part: Neighbourhood, gain: float) -> None:
         x = part.features
         ridge = (1 - FORGET) * np.eye(len(x))
         self._gram = FORGET * self._gram + ridge + np.outer(x, x)

@@ -15,81 +15,83 @@ from nco.data.instance import num_depots, num_nodes
 from nco.decoding.subproblems import nodes_of, vehicles_away
 from nco.envs import Route
 from nco.solvers.hybrid.engines import Found, Routes, Task
-from nco.solvers.hybrid.incumbent import Run
+from nco.solvers.hybrid.incumbent import Incumbent
 from nco.solvers.hybrid.local_search import Penalties
 from nco.solvers.hybrid.worker_pool import WorkerPool
 
 SMALLEST, FEWEST = 30, 3  # customers and routes of a part
-PERIOD, LONGEST = 0.125, 3.0  # share of the time, and seconds at most, that a round takes
+PERIOD, MAX_SECONDS = 0.125, 3.0  # share of the time, and seconds at most, that a round takes
 
 
-def possible(run: Run, workers: int) -> int:
+def possible(incumbent: Incumbent, workers: int) -> int:
     """How many parts the best solution has for so many workers; less than two are none."""
-    customers = run.env.num_customers(run.instance)
-    return min(workers, customers // SMALLEST, len(run.routes) // FEWEST)
+    customers = incumbent.env.num_customers(incumbent.instance)
+    return min(workers, customers // SMALLEST, len(incumbent.routes) // FEWEST)
 
 
-def improve_halves(run: Run, crew: WorkerPool) -> None:
+def improve_halves(incumbent: Incumbent, pool: WorkerPool) -> None:
     """
     Goes on until the time is over, or parts would be too small.
 
     Parameters
     ----------
-    run
+    incumbent
         Has a solution, and takes better ones.
-    crew
+    pool
         The workers; what they still do for others is taken too.
     """
-    rng = np.random.default_rng(run.seed)
-    seconds = min(LONGEST, PERIOD * run.limit)
+    rng = np.random.default_rng(incumbent.seed)
+    seconds = min(MAX_SECONDS, PERIOD * incumbent.limit)
     multiples: Penalties | None = None
     tries = 0
-    while crew.idle and (count := possible(run, len(crew.idle))) > 1:
+    while pool.idle and (count := possible(incumbent, len(pool.idle))) > 1:
         begun = time.perf_counter()
-        if run.stop - begun < seconds / 4:
+        if incumbent.stop - begun < seconds / 4:
             return
         # A short rest of the time is not worth a round of its own.
-        last = run.stop - begun < 1.5 * seconds
-        deadline = run.stop if last else begun + seconds
-        groups = split(run, run.routes, count, rng)
+        last = incumbent.stop - begun < 1.5 * seconds
+        deadline = incumbent.stop if last else begun + seconds
+        groups = split(incumbent, incumbent.routes, count, rng)
         count = len(groups)  # a long route may leave none for another part
         tasks, best = dict[int, int](), list(groups)
-        for k, worker in enumerate(list(crew.idle)):
+        for k, worker in enumerate(list(pool.idle)):
             part = k % count  # more workers than parts: the better of two counts
             tries += 1
-            crew.submit(worker, _task(run, groups, part, deadline, run.seed + tries, multiples))
+            pool.submit(
+                worker, _task(incumbent, groups, part, deadline, incumbent.seed + tries, multiples)
+            )
             tasks[worker] = part
-        while tasks and time.perf_counter() < run.cut:
-            for worker, found in crew.wait(run.cut - time.perf_counter()):
+        while tasks and time.perf_counter() < incumbent.cut:
+            for worker, found in pool.wait(incumbent.cut - time.perf_counter()):
                 at = tasks.pop(worker, None)
                 if not isinstance(found, Found):
                     continue
                 if at is None:
-                    run.offer(found.routes)
-                elif found.routes and _cost(run, found.routes) < _cost(run, best[at]):
+                    incumbent.offer(found.routes)
+                elif found.routes and _cost(incumbent, found.routes) < _cost(incumbent, best[at]):
                     best[at] = found.routes
                 multiples = found.multiples or multiples
-        run.offer([route for routes in best for route in routes])
+        incumbent.offer([route for routes in best for route in routes])
 
 
-def _cost(run: Run, routes: Routes) -> float:
-    return run.env.routes_cost(run.instance, routes)
+def _cost(incumbent: Incumbent, routes: Routes) -> float:
+    return incumbent.env.routes_cost(incumbent.instance, routes)
 
 
 def split(
-    run: Run, routes: Sequence[Route], count: int, rng: np.random.Generator
+    incumbent: Incumbent, routes: Sequence[Route], count: int, rng: np.random.Generator
 ) -> list[tuple[Route, ...]]:
     """
     Groups of about as many customers each, side by side.
 
     Along a line, or around the first depot, both from a random direction.
     """
-    centres = _centres(run, routes)
+    centres = _centres(incumbent, routes)
     angle = rng.random() * 2 * np.pi
     if rng.random() < 0.5:
         order = np.argsort(centres @ np.array([np.cos(angle), np.sin(angle)]))
     else:
-        x, y = (centres - run.instance["locs"][0, 0].double().numpy()).T
+        x, y = (centres - incumbent.instance["locs"][0, 0].double().numpy()).T
         order = np.argsort((np.arctan2(y, x) - angle) % (2 * np.pi))
     sizes = np.array([len(routes[k].visits) for k in order.tolist()])
     middle = np.cumsum(sizes) - sizes / 2
@@ -101,13 +103,13 @@ def split(
     ]
 
 
-def _centres(run: Run, routes: Sequence[Route]) -> NDArray[np.float64]:
-    locs = run.instance["locs"][0].double().numpy()
+def _centres(incumbent: Incumbent, routes: Sequence[Route]) -> NDArray[np.float64]:
+    locs = incumbent.instance["locs"][0].double().numpy()
     return np.array([locs[list(route.visits)].mean(0) for route in routes])
 
 
 def _task(
-    run: Run,
+    incumbent: Incumbent,
     groups: Sequence[tuple[Route, ...]],
     part: int,
     deadline: float,
@@ -122,20 +124,20 @@ def _task(
         seed=seed,
         routes=mine,
         multiples=multiples,
-        nodes=tuple(nodes_of(run.instance, customers + _unvisited(run, groups, part))),
-        away=vehicles_away(run.instance, mine, others, (part, len(groups))),
+        nodes=tuple(nodes_of(incumbent.instance, customers + _unvisited(incumbent, groups, part))),
+        away=vehicles_away(incumbent.instance, mine, others, (part, len(groups))),
     )
 
 
-def _unvisited(run: Run, groups: Sequence[tuple[Route, ...]], part: int) -> list[int]:
-    """Customers whom nobody visits, and whose nearest route is in the part."""
+def _unvisited(incumbent: Incumbent, groups: Sequence[tuple[Route, ...]], part: int) -> list[int]:
+    """Unvisited customers whose nearest route is in the part."""
     visited = {node for routes in groups for route in routes for node in route.visits}
-    customers = range(num_depots(run.instance), num_nodes(run.instance))
+    customers = range(num_depots(incumbent.instance), num_nodes(incumbent.instance))
     rest = [node for node in customers if node not in visited]
     if not rest:
         return []
-    locs = run.instance["locs"][0].double().numpy()[rest]
+    locs = incumbent.instance["locs"][0].double().numpy()[rest]
     owner = np.repeat(np.arange(len(groups)), [len(routes) for routes in groups])
-    centres = np.concatenate([_centres(run, routes) for routes in groups])
+    centres = np.concatenate([_centres(incumbent, routes) for routes in groups])
     nearest = ((locs[:, None] - centres[None]) ** 2).sum(-1).argmin(1)
     return [node for node, k in zip(rest, owner[nearest].tolist(), strict=True) if k == part]

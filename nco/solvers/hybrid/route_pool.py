@@ -9,7 +9,7 @@ from tensordict import TensorDict
 
 from nco.decoding.subproblems import vehicles_away
 from nco.envs import Route, RoutingEnv
-from nco.solvers.hybrid.neighbourhood_selection import NeighbourhoodSelection, Part
+from nco.solvers.hybrid.neighbourhood_selection import Neighbourhood, NeighbourhoodSelection
 
 FEATURES = 6
 
@@ -73,19 +73,21 @@ class RoutePool:
         """The solution as it stands."""
         return tuple(entry.route for entry in self._entries.values())
 
-    def routes_of(self, part: Part) -> tuple[Route, ...]:
+    def routes_of(self, part: Neighbourhood) -> tuple[Route, ...]:
         """The routes of a part."""
         return tuple(self._entries[key].route for key in part.routes)
 
-    def away(self, part: Part) -> dict[int, int]:
+    def away(self, part: Neighbourhood) -> dict[int, int]:
         """Vehicles of each depot node that a part which was taken may not use."""
         mine = set(part.routes)
         others = [entry.route for key, entry in self._entries.items() if key not in mine]
         share = (0, 1) if self._away <= mine else None  # of parts under way, one only has more
         return vehicles_away(self.instance, self.routes_of(part), others, share)
 
-    def take(self, choice: NeighbourhoodSelection, rng: np.random.Generator) -> Part | None:
-        """A part of routes that nobody improves at the moment; None where there is none."""
+    def take(
+        self, choice: NeighbourhoodSelection, rng: np.random.Generator
+    ) -> Neighbourhood | None:
+        """A part of routes that no worker improves at the moment; None where there is none."""
         free = [key for key in self._entries if key not in self._away]
         if not free:
             return None
@@ -96,7 +98,9 @@ class RoutePool:
         self._away.update(part.routes)
         return part
 
-    def _around(self, free: Sequence[int], centres: NDArray[np.float64], seed: int) -> Part:
+    def _around(
+        self, free: Sequence[int], centres: NDArray[np.float64], seed: int
+    ) -> Neighbourhood:
         """The routes nearest to one, as many as the size allows."""
         order = np.argsort(((centres - centres[seed]) ** 2).sum(-1), kind="stable")
         keys, customers = list[int](), 0
@@ -106,7 +110,7 @@ class RoutePool:
                 break
             keys.append(free[index])
             customers += more
-        return Part(tuple(keys), self._features([self._entries[key] for key in keys]))
+        return Neighbourhood(tuple(keys), self._features([self._entries[key] for key in keys]))
 
     def _features(self, entries: Sequence[_Entry]) -> NDArray[np.float64]:
         """What may tell how much a part has to give; all of the order of one."""
@@ -122,7 +126,7 @@ class RoutePool:
             ]
         )
 
-    def put(self, part: Part, routes: Sequence[Route], seconds: float) -> float:
+    def put(self, part: Neighbourhood, routes: Sequence[Route], seconds: float) -> float:
         """
         Puts a part back, improved or as it was.
 

@@ -19,16 +19,17 @@ from nco.decoding.subproblems import separable
 from nco.envs import RoutingEnv
 from nco.hub.released import Released, default_policy, load_policy
 from nco.solution import Solution, judge
-from nco.solvers.base import refuse_hopeless
+from nco.solvers.base import refuse_infeasible
 from nco.solvers.heuristics.savings import savings
-from nco.solvers.hybrid.cooperative import Rounds
-from nco.solvers.hybrid.engines import Engine, Task, find_engine
-from nco.solvers.hybrid.incumbent import Run
+from nco.solvers.hybrid.cooperative import CooperativeSearch
+from nco.solvers.hybrid.engines import Engine, ORToolsEngine, Task, find_engine
+from nco.solvers.hybrid.incumbent import Incumbent
 from nco.solvers.hybrid.large_scale import construct, improve_parts
 from nco.solvers.hybrid.partition import improve_halves, possible
 from nco.solvers.hybrid.proposals import Proposals, Propose
 from nco.solvers.hybrid.worker import Setting, Worker
 from nco.solvers.hybrid.worker_pool import WorkerPool
+from nco.solvers.ortools import ORTools
 from nco.solvers.pyvrp import expresses
 from nco.solvers.threads import one_thread
 
@@ -36,15 +37,17 @@ WHOLE = 1500  # customers up to which the whole instance is searched
 PROPOSED = 2000  # customers up to which a policy proposes
 # Customers a second up to which it proposes beside a savings solution: in less time, what it takes
 # is missed (benchmarks/RESULTS.md).
-UNHURRIED = 500
+RELAXED_CUSTOMERS_PER_SECOND = 500
 PROPOSING = 0.1  # of the time
 # Of the time that the whole instance is searched, with few and with more customers, before its
 # solution is shared out among the workers.
-OPENING, OPENING_OF_FEW, FEW = 0.25, 0.5, 250
-HURRIED = 5000  # customers a second from which on nobody gets ready beside the first solution
+OPENING, OPENING_OF_SMALL, SMALL_INSTANCE = 0.25, 0.5, 250
+RUSHED_CUSTOMERS_PER_SECOND = (
+    5000  # customers a second above which no worker prepares beside the first solution
+)
 SMALL, AT_LEAST = 100, 0.25  # so few customers are served even if it takes so much longer
 # Seconds where no time limit is given.
-PER_CUSTOMER, SHORTEST, LONGEST = 0.02, 0.5, 60.0
+SECONDS_PER_CUSTOMER, MIN_SECONDS, MAX_SECONDS = 0.02, 0.5, 60.0
 
 
 class Hybrid:
@@ -59,7 +62,7 @@ class Hybrid:
     no policy is at hand, or there is a savings solution and hardly time for more, they begin at
     once.
 
-    The processes stay for the next instance, until the solver is closed or nobody has it any more;
+    The processes stay for the next instance, until the solver is closed or garbage-collected;
     two threads need a solver each.
 
     Parameters
@@ -102,8 +105,8 @@ class Hybrid:
         self.workers = len(_cores()) if workers is None else workers
         self.proposals = proposals
         self.learned = learned
-        self._crew: WorkerPool | None = None
-        self._hired_for: Released | None = None
+        self._pool: WorkerPool | None = None
+        self._pool_for: Released | None = None
 
     def __enter__(self) -> "Hybrid":
         return self
@@ -117,27 +120,27 @@ class Hybrid:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_crew": None}  # a copy hires its own
+        return {**self.__dict__, "_pool": None}  # a copy starts its own
 
     def close(self) -> None:
         """Ends the processes; the next instance starts others."""
-        if self._crew is not None:
-            self._crew.close()
-            self._crew = None
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
     def ready(self, released: Released | None) -> WorkerPool:
         """The processes; they are forked where they have a policy in memory."""
-        if self._crew is not None and not (self._crew.ours and self._hired_for is released):
+        if self._pool is not None and not (self._pool.ours and self._pool_for is released):
             self.close()
-        if self._crew is None:
+        if self._pool is None:
             # A forked process must not touch a GPU.
             proposer = released if self.device.type == "cpu" else None
-            self._crew = WorkerPool(Worker(proposer, self.device, self.search), self.workers)
-            self._hired_for = released
-            weakref.finalize(self, self._crew.close)
+            self._pool = WorkerPool(Worker(proposer, self.device, self.search), self.workers)
+            self._pool_for = released
+            weakref.finalize(self, self._pool.close)
         else:
-            self._crew.refill()
-        return self._crew
+            self._pool.refill()
+        return self._pool
 
     def solve(
         self,
@@ -153,34 +156,41 @@ class Hybrid:
         Without a time limit: 2 s for each 100 customers, at least 0.5 s, at most a minute.
         """
         began = time.perf_counter()
-        refuse_hopeless(env, instance, time_limit)
+        refuse_infeasible(env, instance, time_limit)
         if time_limit is None:
-            time_limit = min(LONGEST, max(SHORTEST, PER_CUSTOMER * env.num_customers(instance)))
+            time_limit = min(
+                MAX_SECONDS, max(MIN_SECONDS, SECONDS_PER_CUSTOMER * env.num_customers(instance))
+            )
         released = self.policy_for(env)
-        run = Run(env, instance.cpu(), began, time_limit, seed)
+        incumbent = Incumbent(env, instance.cpu(), began, time_limit, seed)
         if start is not None and start.feasible:
-            run.offer(start.routes)
-        crew = self.ready(released)
+            incumbent.offer(start.vehicle_routes)
+        pool = self.ready(released)
         try:
             with one_thread():
-                name = self._solve(run, crew, released)
-            crew.dismiss()
+                name = self._solve(incumbent, pool, released)
+            pool.end_busy()
         except BaseException:
             self.close()
             raise
-        if run.best is None and run.refusal is not None:
-            raise InputError(str(run.refusal))
+        if incumbent.best is None and incumbent.refusal is not None:
+            raise InputError(str(incumbent.refusal))
         name = f"{self.name}, {name}"
         seconds = time.perf_counter() - began
-        if run.best is None:
-            return judge(env, run.instance, (), seconds, name)
-        return replace(run.best, seconds=seconds, solver=name, trace=tuple(run.trace))
+        if incumbent.best is None:
+            return judge(env, incumbent.instance, (), seconds, name)
+        return replace(incumbent.best, seconds=seconds, solver=name, history=tuple(incumbent.trace))
+
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """See `nco.solvers.base.Solver`: what no classical search expresses."""
+        if isinstance(find_engine(env, instance), ORToolsEngine):
+            ORTools().require(env, instance)
 
     def policy_for(self, env: RoutingEnv) -> Released | None:
         """
         See `nco.solvers.base.UsesPolicy`; None where classical search begins at once.
 
-        Whoever asks is about to solve: the processes start here, and have the policy in memory.
+        The caller is about to solve: the processes start here, and have the policy in memory.
         """
         released = None
         if self.policy is not None:
@@ -196,91 +206,94 @@ class Hybrid:
         self.ready(released)
         return released
 
-    def _solve(self, run: Run, crew: WorkerPool, released: Released | None) -> str:
+    def _solve(self, incumbent: Incumbent, pool: WorkerPool, released: Released | None) -> str:
         """Does it; the name of who did."""
-        env, instance = run.env, run.instance
+        env, instance = incumbent.env, incumbent.instance
         customers = env.num_customers(instance)
-        large, hurried = customers > WHOLE, customers > HURRIED * run.limit
-        if not large and not hurried:  # workers get ready while a first solution is made
-            self._post(crew, Setting(env, instance))
+        large, rushed = customers > WHOLE, customers > RUSHED_CUSTOMERS_PER_SECOND * incumbent.limit
+        if not large and not rushed:  # workers get ready while a first solution is made
+            self._post(pool, Setting(env, instance))
         quick = savings(env, instance)
         if quick is not None:
-            run.offer(quick)
-        if large or hurried:
-            self._post(crew, Setting(env, instance, parts=large and self._splits(run)))
-        kind = self._await(run, crew)
-        if kind is None:  # nobody got ready in time
-            self._in_no_time(run)
+            incumbent.offer(quick)
+        if large or rushed:
+            self._post(pool, Setting(env, instance, parts=large and self._splits(incumbent)))
+        kind = self._await(incumbent, pool)
+        if kind is None:  # no worker got ready in time
+            self._in_no_time(incumbent)
             return "savings"
-        if large and self._splits(run):
-            if run.best is None:
-                construct(run, crew)
-            if run.best is not None:
-                improve_parts(run, crew, self.learned)
+        if large and self._splits(incumbent):
+            if incumbent.best is None:
+                construct(incumbent, pool)
+            if incumbent.best is not None:
+                improve_parts(incumbent, pool, self.learned)
         else:
-            if customers > PROPOSED or (run.best is not None and customers > UNHURRIED * run.limit):
+            if customers > PROPOSED or (
+                incumbent.best is not None
+                and customers > RELAXED_CUSTOMERS_PER_SECOND * incumbent.limit
+            ):
                 released = None
-            self._as_a_whole(run, crew, kind, released)
+            self._as_a_whole(incumbent, pool, kind, released)
             return f"{kind.name}, policy {released.name}" if released is not None else kind.name
         return kind.name
 
-    def _post(self, crew: WorkerPool, setting: Setting) -> None:
-        for worker in list(crew.idle):
-            crew.submit(worker, setting)
+    def _post(self, pool: WorkerPool, setting: Setting) -> None:
+        for worker in list(pool.idle):
+            pool.submit(worker, setting)
 
-    def _await(self, run: Run, crew: WorkerPool) -> type[Engine] | None:
+    def _await(self, incumbent: Incumbent, pool: WorkerPool) -> type[Engine] | None:
         """Waits until the workers are ready."""
         kind: type[Engine] | None = None
-        while crew.busy and time.perf_counter() < run.stop:
-            for _, result in crew.wait(run.stop - time.perf_counter()):
+        while pool.busy and time.perf_counter() < incumbent.stop:
+            for _, result in pool.wait(incumbent.stop - time.perf_counter()):
                 if isinstance(result, type):
                     kind = result
                 elif isinstance(result, Exception):
-                    run.refusal = result
+                    incumbent.refusal = result
         return kind
 
-    def _splits(self, run: Run) -> bool:
+    def _splits(self, incumbent: Incumbent) -> bool:
         """Whether a large instance is solved by parts, by what it is composed of."""
-        if not separable(run.env, run.instance):
+        if not separable(incumbent.env, incumbent.instance):
             return False
         # To share out vehicles among customers is a problem of the whole.
-        return run.best is not None or not any(
-            rule.scope == "fleet" for rule in run.env.constraints
+        return incumbent.best is not None or not any(
+            rule.scope == "fleet" for rule in incumbent.env.constraints
         )
 
     def _as_a_whole(
-        self, run: Run, crew: WorkerPool, kind: type[Engine], released: Released | None
+        self, incumbent: Incumbent, pool: WorkerPool, kind: type[Engine], released: Released | None
     ) -> None:
-        customers, workers = run.env.num_customers(run.instance), len(crew.idle)
+        customers, workers = incumbent.env.num_customers(incumbent.instance), len(pool.idle)
         share = 1.0
-        shared = run.best is None or possible(run, workers) > 1
-        if shared and kind.halves and separable(run.env, run.instance):
-            share = OPENING if customers > FEW else OPENING_OF_FEW
-        opening = Rounds(run, crew, kind, share)
-        propose = Propose(run.at(PROPOSING), run.seed) if released is not None else None
+        shared = incumbent.best is None or possible(incumbent, workers) > 1
+        if shared and kind.halves and separable(incumbent.env, incumbent.instance):
+            share = OPENING if customers > SMALL_INSTANCE else OPENING_OF_SMALL
+        opening = CooperativeSearch(incumbent, pool, kind, share)
+        propose = Propose(incumbent.at(PROPOSING), incumbent.seed) if released is not None else None
         elsewhere = self.device.type != "cpu"
         opening.begin(None if elsewhere else propose)
         if propose is not None and elsewhere and released is not None:
             bench = Worker(released, self.device, self.search)
-            bench(Setting(run.env, run.instance))
+            bench(Setting(incumbent.env, incumbent.instance))
             proposals = bench(propose)
             for routes in proposals.solutions if isinstance(proposals, Proposals) else ():
-                run.offer(routes)
+                incumbent.offer(routes)
         opening.improve()
         while share < 1:
-            improve_halves(run, crew)
+            improve_halves(incumbent, pool)
             # Too little to share out, or nothing yet.
-            share = 1.0 if run.best is not None else min(1.0, share + OPENING)
-            rest = Rounds(run, crew, kind, share)
+            share = 1.0 if incumbent.best is not None else min(1.0, share + OPENING)
+            rest = CooperativeSearch(incumbent, pool, kind, share)
             rest.begin()
             rest.improve()
-        self._in_no_time(run)
+        self._in_no_time(incumbent)
 
-    def _in_no_time(self, run: Run) -> None:
+    def _in_no_time(self, incumbent: Incumbent) -> None:
         """Small instances get a solution whatever the limit."""
-        if run.best is None and run.env.num_customers(run.instance) <= SMALL:
-            engine = find_engine(run.env, run.instance)
-            run.offer(engine(Task(time.perf_counter() + AT_LEAST, run.seed)).routes)
+        if incumbent.best is None and incumbent.env.num_customers(incumbent.instance) <= SMALL:
+            engine = find_engine(incumbent.env, incumbent.instance)
+            incumbent.offer(engine(Task(time.perf_counter() + AT_LEAST, incumbent.seed)).routes)
 
 
 def _cores() -> set[int]:

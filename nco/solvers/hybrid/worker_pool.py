@@ -52,17 +52,17 @@ class WorkerPool:
         self.refill()
 
     def refill(self) -> None:
-        """Replaces workers that died, or were dismissed."""
+        """Replaces workers that died or were ended."""
         try:
             with _uninterrupted():
-                self._bury()
-                self._hire()
+                self._join_ended()
+                self._start_missing()
         except BaseException:
             self.close()
             raise
-        self._step_in()
+        self._use_this_process()
 
-    def _hire(self) -> None:
+    def _start_missing(self) -> None:
         for number in range(self._size):
             if number in self._links:
                 continue
@@ -74,18 +74,18 @@ class WorkerPool:
         if self._links and HERE in self.idle:
             self.idle.remove(HERE)
 
-    def _step_in(self) -> None:
+    def _use_this_process(self) -> None:
         if not self._links:
             self.idle = [HERE]
 
-    def dismiss(self) -> None:
+    def end_busy(self) -> None:
         """Ends those workers that are still busy, and drops what they would have found."""
         for worker in list(self.busy):
             if worker in self._links:
                 self._end(worker)
         self.busy.clear()
         self._results.clear()
-        self._step_in()
+        self._use_this_process()
 
     def submit(self, worker: int, task: object) -> None:
         """Hands a task to an idle worker; this process carries it out at once."""
@@ -122,13 +122,13 @@ class WorkerPool:
                 self.idle.append(worker)
             except (EOFError, OSError):
                 self._end(worker)
-                self._step_in()
+                self._use_this_process()
                 results.append((worker, WorkerDied("a worker process died")))
         return results
 
     @property
     def ours(self) -> bool:
-        """Whether this process hired the workers; it may be a copy of the one that did."""
+        """Whether this process started the workers: a forked copy of it did not."""
         return self._home == os.getpid()
 
     def close(self) -> None:
@@ -137,7 +137,7 @@ class WorkerPool:
             return
         for worker in list(self._links):
             self._end(worker)
-        self._bury()
+        self._join_ended()
 
     def _end(self, worker: int) -> None:
         link, process = self._links.pop(worker)
@@ -148,7 +148,7 @@ class WorkerPool:
         link.close()
         self._gone.append(process)
 
-    def _bury(self) -> None:
+    def _join_ended(self) -> None:
         for process in self._gone:
             process.join()
             process.close()

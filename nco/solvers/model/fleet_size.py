@@ -122,6 +122,6 @@ class _Counter:
                 ]
                 waiting[node] = False
                 current = node
-            if current == depot:  # nobody fits any vehicle of this kind
+            if current == depot:  # no customer fits any vehicle of this kind
                 break
         return count + int(waiting.sum() > 0)

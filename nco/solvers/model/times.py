@@ -87,7 +87,7 @@ def times(instance: TensorDict, shape: VehicleModel, largest: int, release: bool
     if "time_windows" in instance.keys():
         windows = instance["time_windows"][0].double().cpu().numpy().copy()
     if shape.open:
-        windows[depots, 1] = np.inf  # nobody returns
+        windows[depots, 1] = np.inf  # no vehicle returns
     origin = min(0.0, float(windows[:, 0].min()))  # solvers begin at 0
     windows -= origin
     goods = np.maximum(goods - origin, 0)

@@ -35,7 +35,7 @@ class VehicleModel:
     enter
         Turns routes of the environment into routes with depots, one for each vehicle used.
     leave
-        The inverse: what the vehicles drove (also those that visit nobody), as routes of the
+        The inverse: what the vehicles drove (empty routes, too), as routes of the
         environment.
     open
         Whether the way back to the depot is not driven: then it costs nothing.

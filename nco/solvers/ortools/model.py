@@ -43,7 +43,7 @@ class Draft:
     released
         Whether routes wait for the release of what they carry; None where nothing has its time.
     times
-        When things may happen, once somebody has asked.
+        When things may happen, once a rule has asked.
     first_solution, metaheuristic
         OR-Tools' names of the first solution strategy and the local search that suit the problem.
     reloads

@@ -16,7 +16,8 @@ def minimum_prize(draft: Draft, rule: MinimumPrize) -> None:
     A dimension sums the prizes, and the sum of its ends has a lower bound.
 
     Exact for integer prizes. Others are rounded down to 2^-40 of the largest, and the minimum up by
-    what double precision may lose. Where all prizes together do not reach it, everybody is visited.
+    what double precision may lose. Where all prizes together do not reach it, all customers
+    are visited.
     """
     if rule.collected != "prize":
         raise InputError(

@@ -15,7 +15,7 @@ from nco.envs.checking.routes import drop_empty
 from nco.hub.released import Released, default_policy, load_policy
 from nco.policies import native
 from nco.solution import Solution, judge
-from nco.solvers.base import never_worse, refuse_hopeless
+from nco.solvers.base import never_worse, refuse_infeasible
 from nco.solvers.policy.anytime import Anytime, quick_starts
 from nco.solvers.threads import one_thread
 
@@ -64,7 +64,7 @@ class PolicySolver:
         start: Solution | None = None,
     ) -> Solution:
         begun = time.perf_counter()
-        refuse_hopeless(env, instance, time_limit)
+        refuse_infeasible(env, instance, time_limit)
         released = self.policy_for(env)
         wide, placed = released.adapt(env, instance.to(self.device))
         policy = released.policy.to(self.device)
@@ -82,6 +82,10 @@ class PolicySolver:
         name = f"policy {released.name} (nco {__version__})"
         return never_worse(judge(env, instance, best.routes, seconds, name, best.trace), start)
 
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """See `nco.solvers.base.Solver`."""
+        self.policy_for(env).require(env)
+
     def policy_for(self, env: RoutingEnv) -> Released:
         """See `nco.solvers.base.UsesPolicy`; without one there is an `InputError`."""
         return self.policy or default_policy(env)
@@ -92,8 +96,8 @@ class PolicySolver:
             best.offer(routes)
             if rounds.over():
                 return
-        if start is not None and start.feasible and start.cost < best.cost:
-            best.offer(start.routes)
+        if start is not None and start.feasible and start.value < best.cost:
+            best.offer(start.vehicle_routes)
         for routes in rounds.improve(best.routes):
             best.offer(routes)
             if rounds.over():

@@ -10,7 +10,7 @@ from nco.cli import main
 from nco.envs import RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers import registry
-from nco.solvers.base import refuse_hopeless
+from nco.solvers.base import refuse_infeasible
 from nco.solvers.registry import SolverEntry
 from tests.data.test_fuzz import CASES, REFUSED, Edit, edits, is_large, mutated, use
 
@@ -29,7 +29,7 @@ class Sceptic:
         start: Solution | None = None,
     ) -> Solution:
         """No routes."""
-        refuse_hopeless(env, instance, time_limit)
+        refuse_infeasible(env, instance, time_limit)
         return judge(env, instance, (), 0.1, "sceptic 1")
 
 

@@ -28,7 +28,7 @@ from nco.envs.problems.table import PROBLEMS
 from nco.hub.released import shipped_policy
 from nco.solution import judge
 from nco.solvers.hybrid import Hybrid
-from nco.solvers.hybrid.incumbent import Run
+from nco.solvers.hybrid.incumbent import Incumbent
 from nco.solvers.hybrid.partition import improve_halves, split
 from nco.solvers.hybrid.worker import Setting, Worker
 from nco.solvers.hybrid.worker_pool import WorkerPool
@@ -51,7 +51,7 @@ def children() -> set[int]:
 
 
 @contextlib.contextmanager
-def nobody_left() -> Iterator[None]:
+def no_process_left() -> Iterator[None]:
     """Holds that no process is left behind (but for ``ps`` itself)."""
     before = children()
     yield
@@ -62,14 +62,14 @@ def nobody_left() -> Iterator[None]:
 def test_solutions_pass_the_checker_in_time(name: str) -> None:
     """Whatever the problem, routes are feasible and their cost is the objective's."""
     env, instance = drawn(name, 30)
-    with nobody_left(), Hybrid(workers=2) as solver:
+    with no_process_left(), Hybrid(workers=2) as solver:
         solver.policy_for(env)  # loaded before the clock starts
         began = time.perf_counter()
         found = solver.solve(env, instance, 1.5, 1)
         spent = time.perf_counter() - began
     assert found.feasible, found.violations
-    assert not env.check(instance, found.routes)
-    assert found.cost == pytest.approx(env.routes_cost(instance, found.routes))
+    assert not env.check(instance, found.vehicle_routes)
+    assert found.value == pytest.approx(env.routes_cost(instance, found.vehicle_routes))
     assert spent < 1.05 * 1.5 + 0.5  # the tests may share their cores
 
 
@@ -78,7 +78,7 @@ def test_it_finds_what_pyvrp_finds() -> None:
     env, instance = drawn("cvrp", 40, 3)
     reference = PyVRP(iterations=3_000).solve(env, instance, None, 0)
     found = Hybrid(workers=2).solve(env, instance, 1.5, 0)
-    assert found.cost <= reference.cost * 1.005
+    assert found.value <= reference.value * 1.005
 
 
 @pytest.mark.parametrize("proposals", [True, False])
@@ -88,17 +88,17 @@ def test_never_worse_than_the_start(proposals: bool) -> None:
     start = PyVRP(iterations=2_000).solve(env, instance, None, 0)
     found = Hybrid(workers=2, proposals=proposals).solve(env, instance, 0.05, 0, start)
     assert found.feasible
-    assert found.cost <= start.cost
+    assert found.value <= start.value
 
 
 def test_improvements_are_traced_in_order() -> None:
     """The trace falls with time and ends with the cost of the solution."""
     env, instance = drawn("cvrp", 100, 1)
     found = Hybrid(workers=2).solve(env, instance, 1.0, 0)
-    times, costs = zip(*found.trace, strict=True)
+    times, costs = zip(*found.history, strict=True)
     assert list(times) == sorted(times)
     assert list(costs) == sorted(costs, reverse=True)
-    assert costs[-1] == pytest.approx(found.cost)
+    assert costs[-1] == pytest.approx(found.value)
 
 
 @pytest.mark.parametrize("victims", [1, 2])
@@ -114,7 +114,7 @@ def test_dead_workers_are_made_up_for(victims: int) -> None:
 
     before = children()
     murderer = threading.Thread(target=kill)
-    with nobody_left():
+    with no_process_left():
         murderer.start()
         with Hybrid(workers=2, proposals=False) as solver:
             found = solver.solve(env, instance, 1.5, 0)
@@ -123,7 +123,7 @@ def test_dead_workers_are_made_up_for(victims: int) -> None:
     assert found.seconds < 2
 
 
-def test_an_interrupt_leaves_nobody_behind() -> None:
+def test_an_interrupt_leaves_no_process_behind() -> None:
     """Ctrl-C ends the run at once, and the workers with it, without a word from them."""
     program = """
 import os, signal, threading, time
@@ -184,21 +184,21 @@ def test_workers_stay_for_the_next_instance() -> None:
     for name, customers in (("cvrp", 40), ("cvrp", 70), ("vrptw", 30), ("tsp", 20)):
         env, instance = drawn(name, customers, 1)
         found = solver.solve(env, instance, 0.4, 0)
-        assert found.feasible and not env.check(instance, found.routes)
+        assert found.feasible and not env.check(instance, found.vehicle_routes)
         seen.append({pid for pid in children() - before if alive(pid)})
     assert all(len(pids) <= 2 for pids in seen)
     assert len(set.union(*seen)) < 8
     solver.close()
     assert not {pid for pid in children() - before if alive(pid)}
-    with nobody_left():
+    with no_process_left():
         Hybrid(workers=2, proposals=False).solve(env, instance, 0.2, 0)
         gc.collect()
 
 
-def test_a_copy_hires_its_own() -> None:
+def test_a_copy_starts_its_own_workers() -> None:
     """A solver that was used can be pickled; the copy has other workers, and ends only these."""
     env, instance = drawn("cvrp", 20, 1)
-    with nobody_left(), Hybrid(workers=1, proposals=False) as solver:
+    with no_process_left(), Hybrid(workers=1, proposals=False) as solver:
         first = solver.ready(None)
         with pickle.loads(pickle.dumps(solver)) as copy:
             assert copy.ready(None) is not first
@@ -237,8 +237,8 @@ def test_shared_routes_come_back_together(name: str) -> None:
     env, instance = drawn(name, 80, 7)
     if not separable(env, instance):
         pytest.skip("its parts are no solutions of their own")
-    run = Run(env, instance, time.perf_counter(), 2.0, 0)
-    run.offer(PyVRP(iterations=20).solve(env, instance, None, 0).routes)
+    run = Incumbent(env, instance, time.perf_counter(), 2.0, 0)
+    run.offer(PyVRP(iterations=20).solve(env, instance, None, 0).vehicle_routes)
     for seed in range(10):
         groups = split(run, run.routes, 2, np.random.default_rng(seed))
         routes = [route for group in groups for route in group]
@@ -247,18 +247,18 @@ def test_shared_routes_come_back_together(name: str) -> None:
         assert min(sizes) >= 80 / 2 - max(len(route.visits) for route in routes)
     before = run.best
     assert before is not None
-    with WorkerPool(Worker(None, torch.device("cpu")), 2) as crew:
-        for worker in list(crew.idle):
-            crew.submit(worker, Setting(env, instance))
-        while crew.busy:
-            crew.wait(10)
-        improve_halves(run, crew)
+    with WorkerPool(Worker(None, torch.device("cpu")), 2) as pool:
+        for worker in list(pool.idle):
+            pool.submit(worker, Setting(env, instance))
+        while pool.busy:
+            pool.wait(10)
+        improve_halves(run, pool)
     assert run.best is not None and run.best.feasible
     assert run.best.cost < before.cost
 
 
 def test_parts_at_once_share_a_fleet() -> None:
-    """Parts that are solved at once share out the vehicles that nobody drives, whatever their
+    """Parts that are solved at once share out the unused vehicles, whatever their
     number: together they have the whole fleet and no more."""
     routes = [Route((1, 2)), Route((3, 4)), Route((5, 6, 7))]
     locs = torch.rand(1, 8, 2)
@@ -309,12 +309,12 @@ def test_a_benchmark_instance_is_solved_well() -> None:
     """X-n228-k23 within 3 % of the best known in 4 s on two cores."""
     file = read(benchmark_data("cvrplib_x", "X-n228-k23.vrp"))
     found = Hybrid(workers=2).solve(problem(file.problem), file.instance, 4.0, 1)
-    assert found.cost <= 1.03 * 25742
+    assert found.value <= 1.03 * 25742
 
 
 def test_judged_like_everything_else() -> None:
     """The result is what the judge makes of its routes."""
     env, instance = drawn("cvrp", 12)
     found = Hybrid(workers=2).solve(env, instance, 0.4, 0)
-    again = judge(env, instance, [Route(r.visits) for r in found.routes], 0.0, "")
-    assert (again.cost, again.violations) == (found.cost, ())
+    again = judge(env, instance, [Route(r.visits) for r in found.vehicle_routes], 0.0, "")
+    assert (again.cost, again.violations) == (found.value, ())

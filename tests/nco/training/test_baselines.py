@@ -196,12 +196,12 @@ def test_challenge_set_is_drawn_anew_on_replacement_only(monkeypatch: pytest.Mon
         )
 
     challenger = small_policy(env, 2)
-    baseline.alpha = 0.0  # nobody is that much better
+    baseline.alpha = 0.0  # no policy is that much better
     baseline.epoch_end(challenger, 0)
     baseline.epoch_end(challenger, 1)
     assert [len(x) for x in sets[0]] == [4, 4, 2]
     assert same(sets[0], sets[1]) and same(sets[0], sets[2]) and same(sets[0], sets[3])
-    baseline.alpha = 1.1  # anybody is
+    baseline.alpha = 1.1  # any policy is
     baseline.epoch_end(challenger, 2)
     assert same(sets[0], sets[4]) and int(baseline.draws) == 1
     baseline.alpha = 0.0
@@ -232,7 +232,7 @@ def test_costs_are_greedy_costs_in_evaluation_mode() -> None:
 
 
 def test_champions_never_train() -> None:
-    """Whoever puts the whole module into train mode leaves the champion in evaluation mode."""
+    """Putting the whole module into train mode leaves the champion in evaluation mode."""
     baseline, env, _ = prepared()
     module = REINFORCE(env, small_policy(env, 1), baseline=baseline)
     for mode in (True, False, True):

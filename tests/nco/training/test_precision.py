@@ -10,8 +10,8 @@ import torch
 import yaml
 
 from nco.envs import problem
+from nco.hub.released import card_of_checkpoint
 from nco.policies import PointerNetwork
-from nco.released import card_of_checkpoint
 from nco.training import precision
 from nco.training.precision import fitting_precision
 from tests.nco.training.runs import TINY, fit, small, write
