@@ -8,6 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots, num_nodes
+from nco.data.native import keeps
 from nco.data.neutral import is_neutral
 from nco.envs import native
 from nco.envs.checking.routes import Route, Violation
@@ -107,6 +108,8 @@ class TimeWindows(Clock):
 
     def _plain_travel(self, state: State) -> Tensor | None:
         """Travel times ``[B, N, N]``, if there is a table of them for all vehicles."""
+        if not keeps(self, Clock, "_travel"):
+            return None
         travel = state.tables.get(time_kind(state.instance))
         return None if "speed" in state.instance.keys() else travel
 
