@@ -10,7 +10,7 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.instance import make_instance
 from nco.envs import PROBLEMS, Route, RoutingEnv, Violation, problem
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, always
 from nco.envs.constraints import Capacity
 from nco.envs.objective import Objective
 from nco.envs.problems.naming import VARIANTS
@@ -88,6 +88,11 @@ def test_the_least_that_each_solver_supports(name: str) -> None:
 class Odd(Constraint):
     """Allows odd nodes only: a rule that no solver has heard of."""
 
+    scope = "route"
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return always(instance)
+
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         return {}
 
@@ -107,6 +112,8 @@ class LooserCapacity(Capacity):
 
 class Nothing(Objective):
     """Everything is free."""
+
+    additive = True
 
     def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
         return torch.zeros(actions.shape[:2])
