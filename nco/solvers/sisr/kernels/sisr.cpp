@@ -12,13 +12,13 @@
 #include <cstring>
 #include <vector>
 
+#include "export.h"
+
 typedef int32_t Node;
 
 static const double NEVER = 1e15;  // later than any time, farther than any limit; exact in double
 
-extern "C" {
-
-// Instances as `nco.solvers.sisr.solver` lays them out; null where nothing is stated.
+// Instances as `nco.solvers.sisr.native` lays them out; null where nothing is stated.
 struct SisrProblem {
     int64_t nodes, depots;
     const double* xy;        // [nodes][2]
@@ -52,10 +52,11 @@ struct SisrSettings {
     int64_t neighbours;
     double blink;
     double hot, cold;        // temperatures in mean arc lengths
-    double progress, finish; // of the cooling, at the beginning and at the end of this call
+    double progress, finish;  // of the cooling, at the beginning and at the end of this call
+    const int32_t* stop;      // becomes 1 when the search is to end
+    double* trace;            // [room][2], seconds and cost of improvements
+    int64_t room;
 };
-
-}  // extern "C"
 
 namespace {
 
@@ -133,12 +134,11 @@ class Engine {
             }
         }
         for (int k = 0; k < int(routes.size()); k++) refresh(k);
-        for (int k = 0; k < int(routes.size()); k++)
-            if (routes[k].used) cost += route_cost(k);
         recount();
+        cost = whole_cost();
     }
 
-    double run(int32_t* out, int64_t* out_size, int64_t* iterations_done) {
+    double run(int32_t* out, int64_t* out_size, int64_t* iterations_done, int64_t* traced) {
         auto began = std::chrono::steady_clock::now();
         auto elapsed = [&] {
             return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -148,11 +148,15 @@ class Engine {
             touched.clear();
             removed.assign(absent.begin(), absent.end());
             sort_removed();
-            recreate();
+            recreate(true);
+            if (d > 1) change_vehicles();
             forget();
+            cost = whole_cost();
         }
         best_cost = cost;
         keep_all();
+        *traced = 0;
+        double told = NEVER;
         double unit = mean_arc();
         double hot = s.hot * unit, cold = s.cold * unit;
         double temperature = hot;
@@ -160,7 +164,11 @@ class Engine {
         for (;; k++) {
             if (k % 64 == 0) {
                 double used = elapsed();
-                if (used >= s.seconds || (s.iterations >= 0 && k >= s.iterations)) break;
+                if (best_cost < told && *traced < s.room) {
+                    s.trace[2 * *traced] = used;
+                    s.trace[2 * (*traced)++ + 1] = told = best_cost;
+                }
+                if (used >= s.seconds || *s.stop || (s.iterations >= 0 && k >= s.iterations)) break;
                 double share = s.iterations >= 0 ? double(k) / double(s.iterations) : used / s.seconds;
                 share = s.progress + (s.finish - s.progress) * share;
                 temperature = hot * std::pow(cold / hot, share);
@@ -168,6 +176,7 @@ class Engine {
             double before = cost;
             ruin();
             recreate();
+            if (d > 1) change_vehicles();
             if (cost < before - temperature * std::log(rng.unit() + 1e-300)) {
                 mark_changed();
                 if (cost < best_cost - 1e-9) {
@@ -372,6 +381,13 @@ class Engine {
         }
         return fixed_cost(x.depot) + l * unit_cost(r);
     }
+    double whole_cost() const {
+        double sum = 0;
+        for (Node c : absent) sum += penalty(c);
+        for (int r = 0; r < int(routes.size()); r++)
+            if (routes[r].used) sum += route_cost(r);
+        return sum;
+    }
     void recount() {
         for (auto& x : routes) {
             if (!x.used) continue;
@@ -560,10 +576,10 @@ class Engine {
         for (int k = 0; k < width && done < strings; k++) ruin_at(list[k], longest, done);
         // Customers that were left out come back with those near them.
         if (where_absent[seed] >= 0) push(seed);
-        for (int k = 0; k < width && p.penalty; k++)
+        for (int k = 0; k < width && !absent.empty(); k++)
             if (where_absent[list[k]] >= 0 && rng.unit() < 0.5) push(list[k]);
-        if (!p.penalty)
-            for (Node c : absent) push(c);
+        for (int k = 0; k < 5 && !p.penalty && !absent.empty(); k++)
+            push(absent[rng.below(uint32_t(absent.size()))]);
         sort_removed();
     }
     void push(Node c) {
@@ -639,9 +655,10 @@ class Engine {
     }
 
     // Greedy insertion with blinks (section 5.3).
-    void recreate() {
+    // At first even those whose penalty is less than a route of their own: routes then share it.
+    void recreate(bool all_customers = false) {
         for (Node c : removed) {
-            double best = penalty(c);
+            double best = all_customers ? NEVER : penalty(c);
             int best_route = -1;
             Node best_before = -1;
             Node new_depot = -1;
@@ -682,7 +699,7 @@ class Engine {
                     best_from = p.open_route && p.open_route[v] ? 0 : distance(c, v);
                 }
             }
-            if (best_route == -1 && !(p.penalty && p.penalty[c] < NEVER / 1e3)) {
+            if (best_route == -1 && !p.penalty && rng.below(8) == 0) {
                 // Nowhere near: anywhere.
                 for (int r = 0; r < int(routes.size()); r++) {
                     if (!routes[r].used) continue;
@@ -711,23 +728,76 @@ class Engine {
         }
     }
 
+    // Routes of this iteration, driven by the kind of vehicle that is cheapest for them.
+    void change_vehicles() {
+        for (size_t k = 0; k < touched.size(); k++) {
+            int r = touched[k].route;
+            Route& x = routes[r];
+            if (!x.used || x.size == 0) continue;
+            Node h = x.start, old = x.depot;
+            double between = 0, now = price(r, old, between);
+            double best = now;
+            Node to = old;
+            for (Node v = 0; v < d; v++) {
+                if (v == old || free_vehicles[v] <= 0) continue;
+                double then = price(r, v, between);
+                if (then < best && route_fits(r, v)) {
+                    best = then;
+                    to = v;
+                }
+            }
+            if (to == old) continue;
+            free_vehicles[old]++;
+            free_vehicles[to]--;
+            x.depot = to;
+            set_place(h, to);
+            own[h] = single(h);
+            leg[h] = distance(h, next[h]);
+            leg[prev[h]] = arc(r, prev[h], h);
+            refresh(r);
+            cost += best - now;
+        }
+    }
+    // What a route costs with another kind of vehicle; the arcs between its customers only once.
+    double price(int r, Node v, double& between) const {
+        Node h = head(r), first = next[h], last = prev[h];
+        if (v == routes[r].depot)
+            for (Node a = first; a != last; a = next[a]) between += leg[a];
+        double ends = distance(v, first) + (p.open_route && p.open_route[v] ? 0 : distance(last, v));
+        return fixed_cost(v) + (ends + between) * (p.unit_cost ? p.unit_cost[v] : 1);
+    }
+    bool route_fits(int r, Node v) const {
+        Node h = head(r);
+        bool stays = p.open_route && p.open_route[v];
+        Segment<F> y = own[v];
+        Node a = v;
+        for (Node b = next[h]; b != h; a = b, b = next[b]) {
+            if (p.allowed && !p.allowed[int64_t(v) * n + b]) return false;
+            double l = a == v ? distance(v, b) : leg[a];
+            join(y, own[b], l, time_of(v, a, b, l));
+        }
+        double l = stays ? 0 : distance(a, v);
+        Segment<F> end = own[v];
+        if (stays) { end.first = 0; end.last = NEVER; }
+        join(y, end, l, stays ? 0 : time_of(v, a, v, l));
+        return fits(y, v);
+    }
+    double time_of(Node v, Node a, Node b, double length) const {
+        if (!(F & TIMED)) return 0;
+        if (p.duration) return p.duration[int64_t(place[a]) * n + place[b]];
+        return p.speed ? length / p.speed[v] : length;
+    }
+
     double alone(Node v, Node c) const {
         bool stays = p.open_route && p.open_route[v];
         double to = distance(v, c), from = stays ? 0 : distance(c, v);
-        Segment<F> y = own_of_depot(v);
-        double there = to, back = from;
-        if (F & TIMED) {
-            there = p.duration ? p.duration[int64_t(v) * n + c] : p.speed ? to / p.speed[v] : to;
-            back = stays ? 0 : p.duration ? p.duration[int64_t(c) * n + v] : p.speed ? from / p.speed[v] : from;
-        }
-        join(y, own[c], to, there);
-        Segment<F> end = own_of_depot(v);
+        Segment<F> y = own[v], end = own[v];
         if (stays) { end.first = 0; end.last = NEVER; }
-        join(y, end, from, back);
+        join(y, own[c], to, time_of(v, v, c, to));
+        join(y, end, from, stays ? 0 : time_of(v, c, v, from));
         if (!fits(y, v)) return 2 * NEVER;
         return fixed_cost(v) + (to + from) * (p.unit_cost ? p.unit_cost[v] : 1);
     }
-    Segment<F> own_of_depot(Node v) const { return own[v]; }
 
     void build_neighbours() {
         int customers = n - d;
@@ -824,25 +894,22 @@ class Engine {
 
 template <int F>
 double solve(const SisrProblem& p, const SisrSettings& s, const int32_t* start, int64_t start_size,
-             int32_t* out, int64_t* out_size, int64_t* iterations) {
+             int32_t* out, int64_t* out_size, int64_t* iterations, int64_t* traced) {
     Engine<F> engine(p, s);
     if (start_size) engine.start(start, start_size);
-    return engine.run(out, out_size, iterations);
+    return engine.run(out, out_size, iterations, traced);
 }
 
 }  // namespace
 
 // The best solution's cost; its routes as depot, customers, depot, customers, ...
-extern "C" double sisr(const SisrProblem* p, const SisrSettings* s, const int32_t* start,
-                       int64_t start_size, int32_t* out, int64_t* out_size, int64_t* iterations) {
+EXPORT double sisr(const SisrProblem* p, const SisrSettings* s, const int32_t* start,
+                       int64_t start_size, int32_t* out, int64_t* out_size, int64_t* iterations,
+                     int64_t* traced) {
     bool timed = p->open || p->close || p->duration_limit;
     bool both = p->pickup || p->one_commodity || p->linehaul_first;
     bool measured = p->length_limit;
-    switch (timed * TIMED + both * TWO_WAY + measured * MEASURED) {
-#define CASE(K) \
-    case K: return solve<K>(*p, *s, start, start_size, out, out_size, iterations);
-        CASE(0) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7)
-#undef CASE
-    }
-    return 0;
+    // Three builds are enough: loads alone, times, everything.
+    auto engine = both || measured ? solve<TIMED | TWO_WAY | MEASURED> : timed ? solve<TIMED> : solve<0>;
+    return engine(*p, *s, start, start_size, out, out_size, iterations, traced);
 }
