@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nco.data.native import is_exactly
 from nco.policies import fused, native
 
 Normalization = Literal["batch", "instance", "layer", "rms", "none"]
@@ -100,6 +101,19 @@ def point(
     return logits.masked_fill(~mask, float("-inf")).log_softmax(-1)
 
 
+def require_heads(dim: int, heads: int) -> None:
+    """
+    Refuses channels that cannot be divided among attention heads.
+
+    Raises
+    ------
+    ValueError
+        ``dim`` is no multiple of ``heads``.
+    """
+    if heads < 1 or dim < 1 or dim % heads:
+        raise ValueError(f"{dim} channels for {heads} heads, expected a multiple of the heads")
+
+
 class SelfAttention(nn.Module):
     """
     Multi-head self-attention over nodes, ``[B, N, D]`` to ``[B, N, D]`` (Kool et al. 2019, eq. 2).
@@ -114,6 +128,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int, bias: bool = True):
         super().__init__()
+        require_heads(dim, heads)
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=bias)
@@ -186,13 +201,22 @@ class EncoderLayer(nn.Module):
         self.gates = nn.Parameter(torch.zeros(2)) if norm == "none" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        if fused.fits(self, x):
+        if self._is_plain() and fused.fits(self, x):
             return fused.encoder_layer(self, x)
         if self.pre_norm:
             x = x + self._weighted(0, self.attention(self.norm_attention(x)))
             return x + self._weighted(1, self.feed_forward(self.norm_feed_forward(x)))
         x = self.norm_attention(x + self._weighted(0, self.attention(x)))
         return self.norm_feed_forward(x + self._weighted(1, self.feed_forward(x)))
+
+    def _is_plain(self) -> bool:
+        """Whether all parts are of the known classes, without hooks."""
+        norms = (self.norm_attention, self.norm_feed_forward)
+        return (
+            is_exactly(self, EncoderLayer)
+            and is_exactly(self.attention, SelfAttention)
+            and all(is_exactly(norm, Norm) for norm in norms)
+        )
 
     def _weighted(self, sublayer: int, x: Tensor) -> Tensor:
         return x if self.gates is None else self.gates[sublayer] * x

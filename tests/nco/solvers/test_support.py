@@ -11,7 +11,7 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.instance import make_instance
 from nco.envs import PROBLEMS, Route, RoutingEnv, Violation, problem
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, always
 from nco.envs.constraints import Capacity
 from nco.envs.objective import Objective
 from nco.envs.problems.naming import VARIANTS
@@ -76,7 +76,7 @@ def test_problems_are_solved_or_refused(name: str, problem_name: str) -> None:
     costs = accepted(env, instance).values()
     assert found.feasible == bool(costs)
     if costs:
-        assert found.cost == pytest.approx(min(costs), rel=1e-6)
+        assert found.value == pytest.approx(min(costs), rel=1e-6)
 
 
 SUPPORTED = {
@@ -98,6 +98,11 @@ def test_the_least_that_each_solver_supports(name: str) -> None:
 class Odd(Constraint):
     """Allows odd nodes only: a rule that no solver has heard of."""
 
+    scope = "route"
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return always(instance)
+
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         return {}
 
@@ -117,6 +122,8 @@ class LooserCapacity(Capacity):
 
 class Nothing(Objective):
     """Everything is free."""
+
+    additive = True
 
     def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
         return torch.zeros(actions.shape[:2])
