@@ -62,7 +62,9 @@ def read_cordeau(text: str, path: Path, rounding: Rounding) -> FileInstance:
         raise InputError(f"{where}: type {kind} is not supported: {REFUSED[kind]}")
     if kind not in (*PLAIN, *TIMED):
         raise InputError(f"{where}: type {shown(kind)}, expected one of 0, 2, 4, 6")
-    vehicles, n, depots = (integer(word, where, low) for word, low in zip(counts, (0, 1, 1)))
+    vehicles, n, depots = (
+        integer(word, where, low) for word, low in zip(counts, (0, 1, 1), strict=True)
+    )
     if len(rows) != 1 + 2 * depots + n:
         found = f"{len(rows) - 1 - depots} rows of nodes"
         raise InputError(f"{path}: {found}, expected {n} customers and {depots} depots")

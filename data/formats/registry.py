@@ -128,7 +128,9 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
             raise
         raise InputError(f"{path}: {error}") from None
     found = find_best_known(path, file, usual)
-    return file if found is None else replace(file, best_known=found[0], best_known_source=found[1])
+    if found is None or (found[0] is None and file.best_known is not None):
+        return file
+    return replace(file, best_known=found[0], best_known_source=found[1])
 
 
 def _format(text: str, path: Path) -> Format:

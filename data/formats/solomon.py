@@ -18,8 +18,8 @@ Li and Lim (2001): ``vehicles capacity speed``, then as above with the numbers o
 the shipment was picked up and of the one to which it goes, 0 where there is none. Their demand is
 positive at a pickup and its negative at the delivery. A speed of 0 is one that is not used.
 
-Headings may be lower case. The first row is the depot. Solomon's distances and travel times are truncated to one decimal, the
-convention of the DIMACS challenge; those of Li and Lim are unrounded.
+Headings may be lower case. The first row is the depot. Solomon's distances and travel times are
+truncated to one decimal, the convention of the DIMACS challenge; those of Li and Lim are unrounded.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 A line of a learning set of tours: ``x y x y ... output 1 3 2 1``, unrounded distances.
 
 The layout of the Pointer Network's sets (Vinyals et al. 2015) and of those after Joshi et al.
-(2019); the tour behind ``output`` counts nodes from 1 and returns to its beginning. Such sets have a
-line for each instance; a file of one line is an instance, whose tour is a best-known solution.
+(2019); the tour behind ``output`` counts nodes from 1 and returns to its beginning. Such sets have
+a line for each instance; a file of one line is an instance, whose tour is a best-known solution.
 """
 
 from pathlib import Path
@@ -41,7 +41,9 @@ def read_tour_line(text: str, path: Path, rounding: Rounding) -> FileInstance:
     where = f"{path}, line 1"
     numbers = [real(word, f"{where}: coordinate") for word in before.split()]
     if len(numbers) % 2 or len(numbers) < 4:
-        raise InputError(f"{where}: {len(numbers)} coordinates, expected x and y of 2 nodes or more")
+        raise InputError(
+            f"{where}: {len(numbers)} coordinates, expected x and y of 2 nodes or more"
+        )
     n = len(numbers) // 2
     tour = [integer(word, f"{where}: node", 1, n) - 1 for word in behind.split()]
     if sorted(tour[:n]) != list(range(n)) or tour[n:] not in ([], tour[:1]):

@@ -9,6 +9,7 @@ can neither tell a shuffled or truncated section nor say where the error is.
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from nco.data.errors import InputError
@@ -49,7 +50,7 @@ class Document:
     specifications: dict[str, Specification]
     sections: dict[str, Section]
 
-    @property
+    @cached_property
     def first(self) -> int:
         """Number of the first node: 1, or 0 where a row of a node says so."""
         rows = [row for name in NODE_SECTIONS if name in self.sections for row in self.rows(name)]
@@ -113,7 +114,9 @@ def scan(text: str, path: Path) -> Document:
             if section.name in document.sections:
                 raise InputError(f"{where}: {section.name}_SECTION comes twice, expected once")
             document.sections[section.name] = section
-        elif match := _SPECIFICATION.fullmatch(line) or (None if section else _BARE.fullmatch(line)):
+        elif match := _SPECIFICATION.fullmatch(line) or (
+            _BARE.fullmatch(line) if section is None else None
+        ):
             key, value = match[1].upper(), match[2].strip()
             if key in document.specifications and key != "COMMENT":
                 raise InputError(f"{where}: {key} comes twice, expected once")

@@ -118,7 +118,9 @@ def _of_nodes(document: Document, n: int, depots: list[int], kind: Kind) -> dict
         whole = read is integer
         values = torch.zeros(n, dtype=torch.long if whole else torch.double)
         for line, node, tokens in numbered(document, document.sections[name], n, f"number {label}"):
-            values[node] = read(tokens[0], f"{document.where(line)}: {label} of node {node + document.first}")
+            values[node] = read(
+                tokens[0], f"{document.where(line)}: {label} of node {node + document.first}"
+            )
         fields[attribute] = values
     if "TIME_WINDOW" in document.sections:
         section = document.sections["TIME_WINDOW"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nco.data.errors import InputError
-from nco.data.formats.missing_arcs import entry, without_missing_arcs
+from nco.data.formats.missing_arcs import ALL_THERE, entry, without_missing_arcs
 from nco.data.formats.vrplib.sections import Document
 from nco.data.numbers import shown
 
@@ -83,4 +83,6 @@ def explicit_distances(document: Document, n: int) -> np.ndarray:
         matrix = np.zeros((n, n))
         matrix[rows, columns] = values
         matrix[columns, rows] = values
-    return without_missing_arcs(matrix, str(document.path))
+    comment = document.specifications.get("COMMENT")
+    all_there = comment is not None and ALL_THERE in comment.value
+    return without_missing_arcs(matrix, str(document.path), all_there)
