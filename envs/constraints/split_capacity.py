@@ -1,14 +1,17 @@
 """What a vehicle carries on one route is bounded, and a demand may be served in parts."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Self
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
 from nco.envs.checking.routes import Route, Violation
-from nco.envs.constraint import Constraint
+from nco.envs.checking.view import InstanceView
+from nco.envs.constraint import Constraint, never
+from nco.envs.constraints.capacity import unloading
 from nco.envs.state import State
 
 
@@ -27,9 +30,17 @@ class SplitCapacity(Constraint):
     """
 
     reads = ("demand", "capacity")
+    scope = "solution"
     node_dim = 1
     context_dim = 1
     dynamic_dim = 1
+
+    @classmethod
+    def asked(cls, stated: Collection[str]) -> Self | None:
+        return cls() if {"capacity", "split"} <= set(stated) else None
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return never(instance)  # what a visit serves follows from the visits before
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         demand = instance["demand"]
@@ -93,6 +104,11 @@ class SplitCapacity(Constraint):
                 message = f"capacity {capacity} lets {delivered} of {wanted} be delivered"
                 found.append(Violation("capacity", message))
         return found
+
+    def loads(self, plain: InstanceView, routes: Sequence[Route]) -> list[list[float]] | None:
+        demand = [int(amount) for amount in plain.demand]
+        capacity = int(plain.of_vehicle("capacity", 0))
+        return [unloading(amounts) for amounts in deliveries(demand, capacity, routes)]
 
 
 def deliveries(

@@ -3,14 +3,17 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from operator import index
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs.checking.routes import Route, Violation
+from nco.envs.component import Component
 from nco.envs.state import State, one_hot
 
 
@@ -33,7 +36,7 @@ class Legs(NamedTuple):
     vehicle: Tensor
 
 
-class Visits(ABC):
+class Visits(Component, ABC):
     """
     The shape of a solution: which nodes are visited, from where, and when it is complete.
 
@@ -47,8 +50,12 @@ class Visits(ABC):
         Size of `vehicle_features`.
     optional
         Whether a customer may be left out.
+    parts
+        What a solution falls into that may be solved anew apart: the ``paths`` of a tour, the
+        ``routes`` of a fleet; None where it does not.
     """
 
+    parts: ClassVar[Literal["paths", "routes"] | None] = None
     num_depots: int
     num_context_nodes: int
     vehicle_dim: int = 0
@@ -89,6 +96,39 @@ class Visits(ABC):
     @abstractmethod
     def actions(self, instance: TensorDict, routes: Sequence[Route]) -> list[int]:
         """A sequence of actions that drives the routes: the inverse of `routes`."""
+
+    def as_routes(
+        self, instance: TensorDict, routes: Sequence[Route | Sequence[int]]
+    ) -> list[Route]:
+        """
+        Routes that may be given as plain lists of nodes, with or without the depots at their ends.
+
+        Where there are several depot nodes, a list has to begin with its own.
+
+        Raises
+        ------
+        InputError
+            A route is none, or does not tell its depot node; ``instance`` has batch size 1.
+        """
+        depots, found = self.depots(instance), []
+        if isinstance(routes, Route):
+            raise InputError("routes: a single route, expected a list of routes")
+        for k, route in enumerate(routes):
+            if isinstance(route, Route):
+                found.append(route)
+                continue
+            try:
+                nodes = [index(node) for node in route]
+            except TypeError:
+                what = f"routes[{k}]: {str(route)[:40]!r}"
+                raise InputError(f"{what}, expected a list of whole numbers") from None
+            if depots > 1 and nodes and nodes[0] >= depots:
+                raise InputError(
+                    f"routes[{k}]: begins with node {nodes[0]}, expected its depot node, "
+                    f"0 to {depots - 1}, in front"
+                )
+            found += self.routes(instance, nodes)
+        return found
 
     @abstractmethod
     def legs(self, instance: TensorDict, actions: Tensor) -> Legs:

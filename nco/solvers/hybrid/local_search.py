@@ -1,12 +1,14 @@
 """PyVRP's local search, kept going, with penalties that fit the instance."""
 
 import time
+import warnings
 from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 import pyvrp
 from numpy.typing import ArrayLike
+from pyvrp.exceptions import PenaltyBoundWarning
 from pyvrp.PenaltyManager import PenaltyManager, PenaltyParams
 from pyvrp.search import (
     OPERATORS,
@@ -18,7 +20,6 @@ from pyvrp.search import (
 from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
-from nco.solution import Solution
 from nco.solvers.pyvrp.solver import draft_of, initial_solution, routes_of
 
 UPDATE = 500  # iterations between looks at whether penalties fit
@@ -127,8 +128,7 @@ class PyVRPSearch:
     def _read(self, routes: Sequence[Route]) -> pyvrp.Solution | None:
         if not routes:
             return None
-        start = Solution(tuple(routes), 0.0, (), 0.0, "")
-        return initial_solution(self.data, self.draft, start)
+        return initial_solution(self.data, self.draft, routes)
 
     def _adopt(self, solution: pyvrp.Solution) -> None:
         self._best = self._current = self._first = solution
@@ -143,6 +143,11 @@ class PyVRPSearch:
         tuple of Route
             The best solution; empty while there is no feasible one.
         """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PenaltyBoundWarning)  # the judge tells
+            return self._run(deadline)
+
+    def _run(self, deadline: float) -> tuple[Route, ...]:
         assert self._best is not None
         costs = self._penalties.cost_evaluator()
         while time.perf_counter() < deadline:

@@ -5,6 +5,7 @@ import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
@@ -15,9 +16,10 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_infeasible
+from nco.solvers.base import find_row, never_worse, refuse_infeasible, require_single
 from nco.solvers.model.costs import costs
 from nco.solvers.model.fleet_size import enough
+from nco.solvers.model.missing_arcs import bridged, missing
 from nco.solvers.model.scaling import Scaling
 from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.ortools.costs import OBJECTIVES, objective
@@ -94,7 +96,7 @@ class ORTools:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
-        draft = _draft(env, instance)
+        draft = _draft(env, require_single(instance))
         refuse_infeasible(env, instance, time_limit)
         deadline = began + (time_limit or self.default_time_limit)
         trace: Trace = []
@@ -128,7 +130,7 @@ class ORTools:
         counts = draft.counts
         few = enough(draft.env, draft.instance, draft.shape, draft.costs, draft.distance)
         if start is not None:
-            used = Counter(route.start for route in draft.shape.enter(start.routes))
+            used = Counter(route.start for route in draft.shape.enter(start.vehicle_routes))
             few = np.maximum(few, [used[depot] for depot in draft.shape.depots])
         preferred = self.first_solution or draft.first_solution
         if not draft.costs.trips and counts.sum() < few.sum():
@@ -190,6 +192,7 @@ def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
     shape = find_row(SHAPES, env.visits, "ortools")(env.visits, instance)
     rules = [(find_row(CONSTRAINTS, rule, "ortools"), rule) for rule in env.constraints]
     env.require(instance)
+    closed, instance = missing(instance, shape), bridged(instance)
     kinds = len(shape.depots)
     draft = Draft(
         env=env,
@@ -207,10 +210,18 @@ def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
         reload(draft)
     for row, rule in rules:
         row(draft, rule)
+    if closed is not None:
+        draft.steps.append(partial(_forbid, closed))
     objective(draft)
     if shape.optional:
         disjunctions(draft)
     return draft
+
+
+def _forbid(closed: NDArray[np.bool_], model: Model) -> None:
+    """No route has a leg of those ``[N, N]``."""
+    transit = model.matrix(closed.astype(np.int64))
+    model.routing.AddDimension(transit, 0, 0, True, "missing legs")
 
 
 def _record(routing: pywrapcp.RoutingModel, scaling: Scaling, began: float, trace: Trace) -> None:
@@ -235,7 +246,7 @@ def _read(model: Model, start: Solution | None) -> pywrapcp.Assignment | None:
     for kind, index in model.again():
         again[kind].append(index)
     visits: list[list[int]] = [[] for _ in free]
-    for route in draft.shape.enter(start.routes):
+    for route in draft.shape.enter(start.vehicle_routes):
         indices = [model.manager.NodeToIndex(node) for node in route.visits]
         vehicle = next((v for v in free if model.vehicles[v] == route.start), None)
         if vehicle is None:
