@@ -50,7 +50,7 @@ def loads(content: bytes) -> Any:
     try:
         found = scan(content)
         # The fast one looks at no keys before it hashes them.
-        kind = _CarefulUnpickler if found.hashes else _PlainUnpickler
+        kind = CarefulUnpickler if found.hashes else _PlainUnpickler
         return kind(io.BytesIO(content)).load()
     except InputError:
         raise
@@ -89,12 +89,12 @@ class StandIn:
 def _find(module: str, name: str) -> StandIn:
     # The names before numpy 2, and those of protocols that Python 2 can read.
     module = module.replace("numpy.core.", "numpy._core.").replace("__builtin__", "builtins")
-    if (module, name) not in _PLAIN:
+    if (module, name) not in PLAIN_NAMES:
         raise InputError(
             f"the pickle asks for {module}.{name}, expected plain lists, tuples, dicts, "
             "numbers and numpy arrays"
         )
-    return _PLAIN[module, name]
+    return PLAIN_NAMES[module, name]
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -102,32 +102,34 @@ class _PlainUnpickler(pickle.Unpickler):
         return _find(module, name)
 
 
-class _CarefulUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+class CarefulUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
     """The unpickler in Python, which looks at keys before it hashes them."""
 
     dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+
+    key_types: tuple[type, ...] = ()  # that may be keys beside texts and numbers
 
     def find_class(self, module: str, name: str) -> Any:
         return _find(module, name)
 
     def _set_item(self) -> None:
-        _require_keys([self.stack[-2]])
+        require_keys([self.stack[-2]], self.key_types)
         pickle._Unpickler.load_setitem(self)  # type: ignore[attr-defined]
 
     def _set_items(self) -> None:
-        _require_keys(self.stack[::2])
+        require_keys(self.stack[::2], self.key_types)
         pickle._Unpickler.load_setitems(self)  # type: ignore[attr-defined]
 
     def _add_items(self) -> None:
-        _require_keys(self.stack)
+        require_keys(self.stack, self.key_types)
         pickle._Unpickler.load_additems(self)  # type: ignore[attr-defined]
 
     def _frozenset(self) -> None:
-        _require_keys(self.stack)
+        require_keys(self.stack, self.key_types)
         pickle._Unpickler.load_frozenset(self)  # type: ignore[attr-defined]
 
     def _dict(self) -> None:
-        _require_keys(self.stack[::2])
+        require_keys(self.stack[::2], self.key_types)
         pickle._Unpickler.load_dict(self)  # type: ignore[attr-defined]
 
     dispatch[pickle.SETITEM[0]] = _set_item
@@ -137,10 +139,10 @@ class _CarefulUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
     dispatch[pickle.DICT[0]] = _dict
 
 
-def _require_keys(keys: Iterable[Any]) -> None:
+def require_keys(keys: Iterable[Any], also: tuple[type, ...] = ()) -> None:
     """Keys that hash in a moment and differ in their hashes: texts and numbers of 64 bits."""
     for key in keys:
-        plain = isinstance(key, str | bytes | bool | None)
+        plain = isinstance(key, (str, bytes, bool, type(None), *also))
         if not plain and not (type(key) is int and abs(key) < 2**61 - 1):
             raise InputError(
                 f"the pickle has a {type(key).__name__} as key, expected texts or numbers"
@@ -176,7 +178,7 @@ def _keyed(kind: Callable[[Any], Any], pairs: bool = False) -> Callable[..., Any
     def make(items: Any = ()) -> Any:
         if not isinstance(items, list | tuple):
             raise InputError("the pickle has a set of no list")
-        _require_keys([key for key, _ in items] if pairs else items)
+        require_keys([key for key, _ in items] if pairs else items)
         return kind(items)
 
     return make
@@ -248,7 +250,7 @@ def _checked(raw: Any, dtype: np.dtype, shape: Any) -> np.ndarray:
 
 def _reconstruct(kind: Any = None, shape: Any = None, code: Any = None) -> np.ndarray:
     """How pickles before protocol 5 begin an array: an empty one, whose state follows."""
-    if kind is not _PLAIN["numpy", "ndarray"]:
+    if kind is not PLAIN_NAMES["numpy", "ndarray"]:
         raise InputError(f"the pickle has an array of {_brief(kind)}, expected numpy.ndarray")
     return np.empty(0, np.int8).view(_Array)
 
@@ -268,7 +270,7 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-_PLAIN: dict[tuple[str, str], StandIn] = {
+PLAIN_NAMES: dict[tuple[str, str], StandIn] = {
     (module, name): StandIn(f"{module}.{name}", make)
     for module, name, make in (
         ("builtins", "bytearray", _bytearray),

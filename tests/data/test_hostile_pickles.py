@@ -162,13 +162,15 @@ def test_hostile_pickles_are_refused(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "set.pkl"
     path.write_bytes(b"\x80\x04" + content + b".")
     before = {
-        k: (v._name, v._make, getattr(v._make, "__defaults__", 0)) for k, v in module._PLAIN.items()
+        k: (v._name, v._make, getattr(v._make, "__defaults__", 0))
+        for k, v in module.PLAIN_NAMES.items()
     }
     limit = 900 if kind in LARGE else 60
     found = refused_within(lambda: read_pkl(path), limit, InputError)
     assert message in found and "set.pkl" in found and "\n" not in found
     after = {
-        k: (v._name, v._make, getattr(v._make, "__defaults__", 0)) for k, v in module._PLAIN.items()
+        k: (v._name, v._make, getattr(v._make, "__defaults__", 0))
+        for k, v in module.PLAIN_NAMES.items()
     }
     assert before == after
 
