@@ -22,7 +22,7 @@ import nco.training  # noqa: F401  short class names in YAML resolve among impor
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.training.checkpoints import Interrupted
-from nco.training.module import load_weights, read_checkpoint
+from nco.training.module import DESCRIPTION, load_weights, read_checkpoint
 from nco.training.throughput import Throughput
 from nco.training.trainer import Trainer
 
@@ -72,7 +72,7 @@ class NCOCLI(LightningCLI):
             return None
         path = Path(name)
         checkpoint = read_checkpoint(path)
-        if not {"state_dict", "config"} <= checkpoint.keys():
+        if "state_dict" not in checkpoint or not {"config", DESCRIPTION} & checkpoint.keys():
             raise InputError(f"{path}: holds no training, expected a checkpoint of nco fit")
         return path, checkpoint
 
