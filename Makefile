@@ -19,7 +19,13 @@ $(READY): pyproject.toml
 	$(RUN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
-solve: $(READY)
+# The CPU kernels again, after a change of their sources: none are compiled while nco runs.
+KERNELS := nco/_kernels/.built
+$(KERNELS): $(READY) setup.py data/kernel_build.py $(wildcard */kernels/*)
+	$(RUN)/python setup.py --quiet build_ext --inplace
+	mkdir -p $(@D) && touch $@
+
+solve: $(READY) $(KERNELS)
 	$(RUN)/nco compare data/examples --solvers hybrid policy ortools --time-limit $(TIME) \
 		--out $(OUT) --plot $(OUT)/compare.png
 
@@ -32,8 +38,8 @@ types: $(READY)
 	cd build/types && $(abspath $(RUN))/mypy --config-file $(CURDIR)/pyproject.toml -p nco
 
 # One thread a worker: the workers share the cores among themselves.
-test: lint types
+test: lint types $(KERNELS)
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto
 
 clean:
-	rm -rf build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist out nco/_kernels .mypy_cache .pytest_cache .ruff_cache .hypothesis

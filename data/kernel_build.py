@@ -1,89 +1,60 @@
-"""Kernels in C++ for the CPU, compiled at the first use by the system's compiler."""
+"""
+The builds of the CPU kernels: for which processors, from which sources, with which options.
 
-import ctypes
+``setup.py`` compiles them (and reads this file by its path, so that nothing of nco is imported
+here); `nco.data.native` chooses one of them.
+"""
+
 import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import torch
-from torch import Tensor
+FOLDERS = ("data/kernels", "envs/kernels", "policies/kernels")  # sources, in a checkout
+OPTIONS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+OPTIONS += ("-fvisibility=hidden",)  # what Python calls is exported by name
 
-FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
-ALONE = 50_000  # elements: waking threads takes longer than some thousands of them
+_AVX2 = ("-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2", "-mlzcnt", "-mmovbe")
+_AVX512 = (*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl")
+_AVX512 += ("-mprefer-vector-width=512",)
 
 
-def build(folder: Path) -> ctypes.CDLL | None:
+class Variant(NamedTuple):
     """
-    The compiled files of a folder; None where there is no compiler, or ``NCO_KERNELS`` is 0.
+    One build of all kernels.
 
-    They are built once per machine into the user's cache. Whoever asks has another way, in plain
-    PyTorch, that gives the same results.
+    Parameters
+    ----------
+    machines
+        The compiler's names of the architectures that it is for; empty: all.
+    feature
+        Bit of ``processor()`` in processor.cpp that a processor must have; 0: none.
+    options
+        Of the compiler.
     """
-    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None or os.environ.get("NCO_KERNELS") == "0":
-        return None
-    texts = [path.read_bytes() for path in sorted(folder.glob("*.[ch]*"))]
-    what = (*texts, *(f.encode() for f in FLAGS), platform.processor().encode(), _cpu().encode())
-    name = hashlib.sha256(b"\0".join(what)).hexdigest()[:16]
-    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nco"
-    target = cached / f"kernels-{name}.so"
-    try:
-        if not target.exists():
-            cached.mkdir(parents=True, exist_ok=True)
-            _compile(compiler, folder, target)
-        return ctypes.CDLL(str(target))
-    except OSError:
-        return None  # no home to write to, or nothing that can be loaded
+
+    machines: tuple[str, ...]
+    feature: int
+    options: tuple[str, ...]
 
 
-@cache
-def _cpu() -> str:
-    """The model of the processor, where the system tells: code is built for it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    return "".join(line for line in lines[:30] if line.startswith(("model name", "flags")))
+# The first one that is built and that the processor has is taken.
+VARIANTS = {
+    "amx": Variant(("x86_64",), 4, (*_AVX512, "-mamx-tile", "-mamx-bf16")),
+    "avx512": Variant(("x86_64",), 2, _AVX512),
+    "avx2": Variant(("x86_64",), 1, (*_AVX2, "-mtune=haswell")),
+    "neon": Variant(("aarch64",), 8, ()),
+    "portable": Variant((), 0, ("-DNCO_PORTABLE",)),
+}
 
 
-def _compile(compiler: str, folder: Path, target: Path) -> None:
-    """Builds under a temporary name: other processes may build at the same moment."""
-    sources = sorted(map(str, folder.glob("*.cpp")))
-    for parallel in (("-fopenmp",), ()):  # PyTorch's own pool of threads serves, where it is OpenMP
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".so")
-        os.close(handle)
-        command = [compiler, *FLAGS, *parallel, *sources, "-o", temporary]
-        done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode == 0:
-            os.replace(temporary, target)
-            return
-        os.unlink(temporary)
-    raise OSError(f"{compiler}: cannot build {folder}")
+def sources(root: Path) -> list[Path]:
+    """All files that the kernels are compiled from; none where there is no checkout."""
+    return sorted(file for folder in FOLDERS for file in (root / folder).glob("*.[ch]*"))
 
 
-def arguments(*values: Tensor | float | None) -> list[Any]:
-    """For a kernel: places of contiguous tensors, null for None, whole numbers, real ones."""
-    return [argument(value) for value in values]
-
-
-def argument(value: Tensor | float | None) -> Any:
-    """One of `arguments`."""
-    if value is None or isinstance(value, Tensor):
-        return at(value)
-    return ctypes.c_int64(value) if isinstance(value, int) else ctypes.c_float(value)
-
-
-def at(t: Tensor | None) -> ctypes.c_void_p:
-    """Where a tensor's numbers begin; null for None."""
-    return ctypes.c_void_p(None if t is None else t.data_ptr())
-
-
-def threads(work: int) -> ctypes.c_int64:
-    """Threads for so many elements."""
-    return ctypes.c_int64(1 if work < ALONE else torch.get_num_threads())
+def digest(root: Path) -> str:
+    """Of all sources and options, in hexadecimal digits."""
+    found = hashlib.sha256(repr((OPTIONS, VARIANTS)).encode())
+    for file in sources(root):
+        found.update(file.name.encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()[:16]

@@ -1,21 +1,11 @@
 """Steps and masks on a CPU, by the kernels that there may be; plain PyTorch is the reference."""
 
-import ctypes
-from functools import cache
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
-from nco.data.kernel_build import arguments, build, threads
+from nco.data.native import arguments, library, threads
 
 Row = tuple[Tensor, Tensor]
-
-
-@cache
-def library() -> ctypes.CDLL | None:
-    """The compiled kernels; None where they cannot be built."""
-    return build(Path(__file__).with_name("kernels"))
 
 
 def fits(*tensors: Tensor) -> bool:
@@ -80,7 +70,17 @@ def ready(
 
 
 def _call(name: str, *values: Tensor | float | None) -> None:
+    """
+    One kernel of step.cpp.
+
+    Raises
+    ------
+    IndexError
+        A node is none of the instance.
+    """
     found = library()
     assert found is not None  # callers have asked
     work = max(t.numel() for t in values if isinstance(t, Tensor))
-    getattr(found, name)(*arguments(*values), threads(work // 4))
+    run = getattr(found, name)
+    if unknown := run(*arguments(*values), threads(work // 4)):
+        raise IndexError(f"{name}: {unknown} moves to nodes that there are not")

@@ -15,6 +15,13 @@ class OutOfTime(Exception):
     """A deadline passed before the rollouts were complete."""
 
 
+def not_finite(instance: int, step: int) -> FloatingPointError:
+    """The error for logits that are NaN or infinite; both numbers count from 0."""
+    return FloatingPointError(
+        f"the policy's logits are not finite (instance {instance}, step {step})"
+    )
+
+
 @dataclass(frozen=True)
 class Trajectory:
     """
@@ -136,6 +143,8 @@ class Policy(Recorded, nn.Module, ABC):
         ------
         OutOfTime
             The deadline of the plan passed.
+        FloatingPointError
+            Logits are not finite.
         """
         return None
 

@@ -1,29 +1,21 @@
 """
-Kernels of the networks for the CPU, compiled at the first use.
+Kernels of the networks for the CPU.
 
 PyTorch has no fast path for attention with small heads and few nodes on a CPU, and takes many calls
-for every step of a rollout. The folder `kernels` has both. Without a compiler, or with
-``NCO_KERNELS=0`` in the environment, everything is plain PyTorch and gives the same results. Other
-devices never come here.
+for every step of a rollout. The folder `kernels` has both. Where none are built (see
+`nco.data.native`), everything is plain PyTorch and gives the same results. Other devices never come
+here.
 """
 
 import ctypes
-from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nco.data.kernel_build import arguments, at, build, threads
+from nco.data.native import arguments, at, library, threads
 
 WIDEST = 128  # channels of a head that the kernels have room for
-
-
-@cache
-def library() -> ctypes.CDLL | None:
-    """The compiled kernels; None where they cannot be built."""
-    return build(Path(__file__).with_name("kernels"))
 
 
 def fits(*tensors: Tensor) -> bool:
@@ -192,7 +184,6 @@ def in_half() -> bool:
     return asked and torch.is_autocast_enabled("cpu")
 
 
-@cache
 def has_tiles() -> bool:
     """Whether there is a matrix unit for bfloat16 that the kernels know."""
     return bool(kernels().has_tiles())
@@ -211,7 +202,7 @@ def _side_by_side(t: Tensor) -> Tensor:
 
 
 def kernels() -> ctypes.CDLL:
-    """The compiled kernels, for those who have asked whether there are any."""
+    """The kernels, for those who have asked whether there are any."""
     found = library()
     assert found is not None  # callers have asked
     return found

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nco.data.kernel_build import at, threads
+from nco.data.native import at, threads
 from nco.policies import native
-from nco.policies.base import NativeRollout, OutOfTime, Plan
+from nco.policies.base import NativeRollout, OutOfTime, Plan, not_finite
 from nco.policies.decoder import PointerCache, PointerDecoder
 
 
 class _Decoder(ctypes.Structure):
-    """`Decoder` of drive.cpp."""
+    """`Decoder` of rollout.cpp."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("keys", "values", "logit_keys")),
@@ -36,8 +36,8 @@ class _Decoder(ctypes.Structure):
     ]
 
 
-class _Drive(ctypes.Structure):
-    """`Drive` of drive.cpp."""
+class _Call(ctypes.Structure):
+    """`Call` of rollout.cpp."""
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("batch", "rollouts", "nodes", "steps")),
@@ -49,7 +49,7 @@ class _Drive(ctypes.Structure):
 
 
 class _Gradients(ctypes.Structure):
-    """`Gradients` of drive.cpp."""
+    """`Gradients` of rollout.cpp."""
 
     _fields_ = [
         (name, ctypes.c_void_p)
@@ -84,8 +84,6 @@ def drive(
             shape = (choices, cache.keys.shape[0], plan.rollouts)
             draws = torch.rand(shape, generator=rng)
         actions, likelihood, taken = _run(decoder, cache, tables, plan, draws, None)
-        if taken < 0:
-            raise OutOfTime
         backwards = decoder.folded and decoder.distance_weight is None
         return NativeRollout(actions[..., :taken].contiguous(), likelihood, plan, cache, backwards)
 
@@ -123,9 +121,9 @@ class _Likelihood(torch.autograd.Function):
         places = [at(t) for t in (of_likelihood, *grads, of_scalar)]
         net = _net(ctx.decoder, ctx.cache, tables)
         call = _call(ctx.driven.plan, keys, None, ctx.driven.actions)
-        native.kernels().drive_backward(
-            ctypes.byref(net), ctypes.byref(call), ctypes.byref(_Gradients(*places))
-        )
+        gradients = _Gradients(*places)
+        run = native.kernels().rollout_backward
+        _complain(run(*map(ctypes.byref, (net, call, gradients))), call.steps)
         return *grads, None if of_scalar is None else of_scalar.sum(0), None, None, None, None
 
 
@@ -141,17 +139,38 @@ def _run(
     decoder: PointerDecoder, cache: PointerCache, tables: tuple[Tensor | None, ...], plan: Plan,
     draws: Tensor | None, given: Tensor | None,
 ) -> tuple[Tensor, Tensor, int]:  # fmt: skip
-    """Actions ``[B, R, T]``, their log-likelihood, and how many were taken: -1 if time ran out."""
+    """
+    Actions ``[B, R, T]``, their log-likelihood ``[B, R]``, and how many steps were taken.
+
+    Raises
+    ------
+    OutOfTime
+        The deadline of the plan passed.
+    FloatingPointError
+        Logits are not finite.
+    IndexError
+        A move that was imposed or given is not the number of a node.
+    """
     keys = tables[0]
     assert keys is not None
     net, call = _net(decoder, cache, tables), _call(plan, keys, draws, given)
     shape = (len(keys), plan.rollouts, call.steps)
     actions = torch.empty(shape, dtype=torch.long)
     found = keys.new_empty(shape[:2])
-    run = native.kernels().drive
-    run.restype = ctypes.c_int64
-    places = at(actions), at(found)
-    return actions, found, int(run(ctypes.byref(net), ctypes.byref(call), *places))
+    run = native.kernels().rollout
+    taken = int(run(ctypes.byref(net), ctypes.byref(call), at(actions), at(found)))
+    _complain(taken, call.steps)
+    return actions, found, taken
+
+
+def _complain(found: int, steps: int) -> None:
+    """Errors for what a kernel of rollout.cpp returns."""
+    if found == -1:
+        raise OutOfTime
+    if found == -2:
+        raise IndexError("rollout: a move that was imposed or given is not the number of a node")
+    if found < 0:
+        raise not_finite(*divmod(-3 - found, steps))
 
 
 def _net(decoder: PointerDecoder, cache: PointerCache, tables: Any) -> _Decoder:
@@ -204,9 +223,9 @@ def _in_pairs(weight: Tensor) -> Tensor:
     return weight.unflatten(0, (-1, 2)).transpose(1, 2).to(torch.bfloat16).contiguous()
 
 
-def _call(plan: Plan, keys: Tensor, draws: Tensor | None, given: Tensor | None) -> _Drive:
+def _call(plan: Plan, keys: Tensor, draws: Tensor | None, given: Tensor | None) -> _Call:
     """Points to the tensors of the plan, and to those that are given."""
-    call = _Drive()
+    call = _Call()
     call.batch, call.nodes, _ = keys.shape
     call.rollouts = plan.rollouts
     call.steps = plan.steps if given is None else given.shape[-1]

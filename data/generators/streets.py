@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, dijkstra
 from torch import Tensor
 
 from nco.data.cities import City
@@ -90,6 +88,10 @@ def draw_city(name: str, points: int, rng: torch.Generator, plan: StreetPlan | N
     InputError
         There are fewer crossings from which one gets to all others and back.
     """
+    # Here: slow to import, for cities alone.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components, dijkstra
+
     plan = plan or StreetPlan()
     # One seed leads to numpy, whose generator the graph is drawn with.
     numbers = np.random.default_rng(int(torch.randint(2**62, (), generator=rng)))

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 
-import networkx as nx
 import torch
 from tensordict import TensorDict
 from torch import Tensor
@@ -105,6 +104,8 @@ def deliveries(
     As much as possible is delivered altogether, within the capacity of each route and the demand
     of each customer (maximum flow, exact in integers). Unknown nodes get nothing.
     """
+    import networkx as nx  # here: a quarter of a second, for split deliveries alone
+
     graph = nx.DiGraph()
     graph.add_nodes_from(["depot", "served"])
     for k, route in enumerate(routes):

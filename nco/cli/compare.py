@@ -65,9 +65,8 @@ def compare(
     """
     from nco.cli.files import read_all
     from nco.cli.output import Output, require_writable
-    from nco.cli.solving import Outcome, build_solvers, search_of, solve_all
+    from nco.cli.solving import Outcome, build_solvers, choose_solvers, search_of, solve_all
     from nco.cli.tables import console, print_json, table_of_runs, table_of_solvers, write_csv
-    from nco.plotting.traces import plot_runs
 
     outcome = Outcome("nco compare")
     settings = {
@@ -75,17 +74,21 @@ def compare(
         "search": search_of(decode, samples, augment),
         "device": device,
     }
-    entrants = build_solvers(solvers, settings)
+    chosen = choose_solvers(solvers, settings)
     output = Output(out, plot=True, suffix="-{solver}")
     output.prepare()
     for path in (csv, plot):
         if path is not None:
             require_writable(path)
     instances, outcome.bad = read_all(files, rounding, lambda e: complain("nco compare", e))
-    solve_all(outcome, instances, entrants, time_limit, seed, output)
+    if instances:  # before, no solver is imported
+        entrants = build_solvers(chosen, settings)
+        solve_all(outcome, instances, entrants, time_limit, seed, output)
     if csv is not None:
         write_csv(csv, outcome.runs)
     if plot is not None and outcome.runs:
+        from nco.plotting.traces import plot_runs  # with matplotlib, for pictures alone
+
         plot_runs(plot, outcome.runs)
     if json:
         print_json([run.as_json() for run in outcome.runs])

@@ -14,7 +14,7 @@ def info(seed: Seed = 0, json: bool = False) -> int:
     seed
         Seed of the small instances.
     json
-        Print JSON: versions, problems, solvers, policies.
+        Print JSON: versions, kernels, problems, solvers, policies.
     """
     from importlib.metadata import version
     from platform import python_version
@@ -23,6 +23,7 @@ def info(seed: Seed = 0, json: bool = False) -> int:
     from nco.cli.solving import progress
     from nco.cli.support import policies_of, solvers_of
     from nco.cli.tables import console, print_json, tables_of_info
+    from nco.data.native import kernels
     from nco.envs.problems.table import PROBLEMS
     from nco.hub.released import shipped, shipped_policy
     from nco.solvers.registry import SOLVERS
@@ -43,6 +44,7 @@ def info(seed: Seed = 0, json: bool = False) -> int:
     found = {
         "versions": {"nco": __version__, "python": python_version()}
         | {package: version(package) for package in packages},
+        "kernels": f"{kernels().variant} ({kernels().reason})",
         "problems": problems,
         "solvers": {name: entry.summary for name, entry in SOLVERS.items()},
         "policies": {
@@ -54,4 +56,5 @@ def info(seed: Seed = 0, json: bool = False) -> int:
     else:
         for table in tables_of_info(found):
             console().print(table)
+        console().print(f"kernels: {found['kernels']}", highlight=False)
     return 0

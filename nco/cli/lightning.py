@@ -21,8 +21,8 @@ import nco.policies
 import nco.training  # noqa: F401  short class names in YAML resolve among imported classes
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
+from nco.hub.weights import DESCRIPTION, load_weights, read_checkpoint
 from nco.training.checkpoints import Interrupted
-from nco.training.module import DESCRIPTION, load_weights, read_checkpoint
 from nco.training.throughput import Throughput
 from nco.training.trainer import Trainer
 

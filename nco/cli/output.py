@@ -8,7 +8,6 @@ from nco.cli.tables import show_cost, show_gap, show_seconds
 from nco.data.errors import InputError
 from nco.data.formats import FileInstance
 from nco.evaluation.runs import Run
-from nco.plotting.solution import plot_routes
 from nco.solution import write_routes
 
 
@@ -95,6 +94,8 @@ class Output:
             return
         write_routes(path, run.env, run.file, run.solution.routes, run.cost)
         if self.plot:
+            from nco.plotting.solution import plot_routes  # with matplotlib, for pictures alone
+
             picture = path.with_suffix(".png")
             instance, routes = run.file.instance, run.solution.routes
             labels = run.file.labels

@@ -64,17 +64,19 @@ def solve(
     """
     from nco.cli.files import read_all
     from nco.cli.output import Output
-    from nco.cli.solving import Outcome, build_solvers, search_of, solve_all
+    from nco.cli.solving import Outcome, build_solvers, choose_solvers, search_of, solve_all
     from nco.cli.tables import console, print_json, table_of_runs
 
     outcome = Outcome("nco solve")
     search = search_of(decode, samples, augment)
     settings = {"policy": policy, "search": search, "device": device}
-    solvers = build_solvers([solver], settings)
+    chosen = choose_solvers([solver], settings)
     output = Output(out, plot)
     output.prepare()
     instances, outcome.bad = read_all(files, rounding, lambda e: complain("nco solve", e))
-    solve_all(outcome, instances, solvers, time_limit, seed, output)
+    if instances:  # before, no solver is imported
+        solvers = build_solvers(chosen, settings)
+        solve_all(outcome, instances, solvers, time_limit, seed, output)
     if json:
         print_json([run.as_json() for run in outcome.runs])
     elif outcome.runs:

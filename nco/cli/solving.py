@@ -1,23 +1,25 @@
 """What ``nco solve`` and ``nco compare`` share: solvers, outputs, and the loop over files."""
 
-import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nco.cli import BAD_INPUT, DONE, INFEASIBLE, complain
+from nco.cli.choices import Decode
 from nco.cli.output import Output
 from nco.data.errors import InputError
 from nco.data.formats import FileInstance
-from nco.decoding import Decode, Search, make_search
 from nco.envs import RoutingEnv, problem
 from nco.evaluation.runs import Run
 from nco.solvers.base import Solver, UsesPolicy
-from nco.solvers.registry import find_solver
+from nco.solvers.registry import SolverEntry, find_solver
+
+if TYPE_CHECKING:
+    from nco.decoding import Search
 
 
 @dataclass
@@ -52,9 +54,9 @@ class Outcome:
         return DONE if all(run.solution.feasible for run in self.runs) else INFEASIBLE
 
 
-def build_solvers(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Solver]:
+def choose_solvers(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, SolverEntry]:
     """
-    Makes solvers, each with those of the settings that it has.
+    The rows of solvers, of which nothing is imported yet.
 
     Parameters
     ----------
@@ -68,22 +70,30 @@ def build_solvers(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str
     InputError
         A name is unknown, or no solver has a setting that was asked for.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
     entries = {name: find_solver(name) for name in names}
-    has = {name: inspect.signature(entry.build).parameters for name, entry in entries.items()}
-    for setting in given:
-        if not any(setting in parameters for parameters in has.values()):
+    for setting, value in settings.items():
+        if value is not None and not any(setting in entry.settings for entry in entries.values()):
             raise InputError(f"solver {', '.join(names)}: takes no {setting}, expected none")
+    return entries
+
+
+def build_solvers(
+    entries: Mapping[str, SolverEntry], settings: Mapping[str, Any]
+) -> dict[str, Solver]:
+    """Makes solvers, each with those of the settings that it has, see `choose_solvers`."""
+    given = {name: value for name, value in settings.items() if value is not None}
     return {
-        name: entry.build(**{k: v for k, v in given.items() if k in has[name]})
+        name: entry.build(**{k: v for k, v in given.items() if k in entry.settings})
         for name, entry in entries.items()
     }
 
 
-def search_of(decode: Decode | None, samples: int | None, augment: int | None) -> Search | None:
+def search_of(decode: Decode | None, samples: int | None, augment: int | None) -> "Search | None":
     """The search that the options ask for; None where the solver may choose."""
     if decode is None and samples is None and augment is None:
         return None
+    from nco.decoding import make_search
+
     views = augment or (1 if decode else 8)
     return make_search(decode or "multistart", samples or 0, views)
 

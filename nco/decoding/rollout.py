@@ -11,6 +11,7 @@ from torch import Tensor
 from nco.decoding.strategies import Greedy, Strategy
 from nco.envs import Context, RoutingEnv, State, native_rules
 from nco.policies import NativeRollout, OutOfTime, Plan, Policy, Trajectory
+from nco.policies.base import not_finite
 
 CHECK_EVERY = 8  # steps between looks at whether all rollouts are done: each look waits for a GPU
 
@@ -80,6 +81,8 @@ def rollout(
     ------
     OutOfTime
         The deadline passed.
+    FloatingPointError
+        The policy's logits are not finite.
     """
     if embeddings is None:
         embeddings = policy.encode(env.features(instance))
@@ -95,6 +98,7 @@ def rollout(
     memory: tuple[Tensor, ...] = ()
     actions: list[Tensor] = []
     seen: list[tuple[Context, Tensor]] = []
+    lost: dict[int, Tensor] = {}
     for step in range(env.max_steps(instance)):
         imposed = step == 0 and first is not None
         if record or policy.recurrent or not imposed:
@@ -104,14 +108,43 @@ def rollout(
             seen.append((context, torch.zeros_like(done) if imposed else ~done))
         if policy.recurrent or not imposed:
             log_probs, memory = policy.step(embeddings, context, memory)
+            lost[step] = without_numbers(log_probs, context.mask)
+            if lost[step].device.type == "cpu":  # elsewhere each look waits for the device
+                require_numbers(lost)
         action = strategy(log_probs, rng) if first is None or step > 0 else first
         actions.append(action)
         state = env.step(state, action)
-        if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
-            break
+        if step % CHECK_EVERY == CHECK_EVERY - 1:
+            require_numbers(lost)
+            if finished(env, state, deadline):
+                break
+    require_numbers(lost)
     taken = torch.stack(actions, dim=-1)
     trajectory = _trajectory(taken, seen) if record else None
     return Rollouts(taken, env.cost(instance, taken), trajectory)
+
+
+def without_numbers(log_probs: Tensor, mask: Tensor) -> Tensor:
+    """Rollouts ``[B, R]`` with a move but no number for it: a NaN makes its whole row NaN."""
+    lost = log_probs[..., 0].isnan()
+    if lost.device.type == "cpu" and not bool(lost.any()):
+        return lost  # spares the look at the mask
+    return lost & mask.any(-1)
+
+
+def require_numbers(lost: dict[int, Tensor]) -> None:
+    """
+    Ends a decoding loop whose policy computes no numbers; forgets the steps that were looked at.
+
+    Raises
+    ------
+    FloatingPointError
+        There are lost rollouts ``[B, R]`` at a step.
+    """
+    if lost and bool(torch.stack(list(lost.values())).any()):
+        step, rows = next((step, rows) for step, rows in lost.items() if bool(rows.any()))
+        raise not_finite(int(rows.any(-1).nonzero()[0]), step)
+    lost.clear()
 
 
 def finished(env: RoutingEnv, state: State, deadline: float | None) -> bool:

@@ -101,4 +101,5 @@ def _inverse_cumulative(weights: Tensor, rng: torch.Generator | None) -> Tensor:
     draw = torch.rand(total.shape, generator=rng, device=weights.device, dtype=weights.dtype)
     # Rounding may lift draw * total up to the total, past the last node: stay just below it.
     threshold = torch.minimum(draw * total, total * (1 - 2 * torch.finfo(weights.dtype).eps))
-    return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
+    found = torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
+    return found.clamp_max(weights.shape[-1] - 1)  # NaN is past the last node, too

@@ -23,8 +23,7 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.hub.coverage import obstacles, widen
-from nco.policies import Policy
-from nco.training.module import (
+from nco.hub.weights import (
     DESCRIPTION,
     UNDESCRIBED,
     WEIGHTS,
@@ -32,6 +31,7 @@ from nco.training.module import (
     policy_weights,
     read_checkpoint,
 )
+from nco.policies import Policy
 
 CARD = "policy.yaml"
 
@@ -194,7 +194,9 @@ def card_of_checkpoint(path: Path) -> dict[str, Any]:
     text = checkpoint.get("config") or checkpoint.get(DESCRIPTION)
     if not isinstance(text, str):
         reason = checkpoint.get(UNDESCRIBED, "no configuration in it")
-        raise InputError(f"{path}: {reason}, expected a checkpoint of nco fit or of a RoutingModule")
+        raise InputError(
+            f"{path}: {reason}, expected a checkpoint of nco fit or of a RoutingModule"
+        )
     try:
         config = yaml.safe_load(text)
         model = config["model"]

@@ -3,14 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
-from nco.hub.released import Released
 from nco.solution import Solution
+
+if TYPE_CHECKING:  # classical solvers load no policy
+    from nco.hub.released import Released
 
 Row = TypeVar("Row")
 
@@ -50,12 +52,28 @@ class Solver(Protocol):
         """
         ...
 
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """
+        Refuses what it cannot express, without solving anything.
+
+        Parameters
+        ----------
+        env, instance
+            The problem and one instance of it (batch size 1).
+
+        Raises
+        ------
+        InputError
+            What `solve` would raise of a rule or a value.
+        """
+        ...
+
 
 @runtime_checkable
 class UsesPolicy(Protocol):
     """A solver that decodes a policy, always or where there is one."""
 
-    def policy_for(self, env: RoutingEnv) -> Released | None:
+    def policy_for(self, env: RoutingEnv) -> "Released | None":
         """
         The policy that it uses for a problem, loaded.
 

@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import fast_tsp
 import numpy as np
+from numpy.typing import NDArray
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
@@ -47,22 +48,32 @@ class FastTSP:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
-        find_row({Tour: None}, env.visits, "fast-tsp")
-        for rule in env.constraints:
-            find_row({}, rule, "fast-tsp")
-        find_row({Distance: None}, env.objective, "fast-tsp")
+        distance = _distances(env, instance)
         refuse_infeasible(env, instance, time_limit)
-        distance = distances(instance)
-        if not np.array_equal(distance, distance.T):
-            row, column = np.argwhere(distance != distance.T)[0]
-            raise InputError(
-                "fast-tsp cannot express asymmetric distances: "
-                f"{distance[row, column]} from node {row} to node {column}, "
-                f"{distance[column, row]} back"
-            )
         matrix = choose_scaling(distance, LARGEST).integers(distance)
         left = (time_limit or self.default_time_limit) - (time.perf_counter() - began)
         tour = fast_tsp.find_tour(matrix, max(left, 0.001)) if len(matrix) > 1 else [0]
         routes = [Route(tuple(tour), start=None, end=None)]
         seconds = time.perf_counter() - began
         return never_worse(judge(env, instance, routes, seconds, self.name), start)
+
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """See `nco.solvers.base.Solver`."""
+        _distances(env, instance)
+
+
+def _distances(env: RoutingEnv, instance: TensorDict) -> NDArray[np.float64]:
+    """All that fast-tsp takes of a problem: symmetric distances, and no rules."""
+    find_row({Tour: None}, env.visits, "fast-tsp")
+    for rule in env.constraints:
+        find_row({}, rule, "fast-tsp")
+    find_row({Distance: None}, env.objective, "fast-tsp")
+    distance = distances(instance)
+    if not np.array_equal(distance, distance.T):
+        row, column = np.argwhere(distance != distance.T)[0]
+        raise InputError(
+            "fast-tsp cannot express asymmetric distances: "
+            f"{distance[row, column]} from node {row} to node {column}, "
+            f"{distance[column, row]} back"
+        )
+    return distance

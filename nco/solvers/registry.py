@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 from nco.data.errors import InputError
-from nco.solvers.base import Solver
-from nco.solvers.fast_tsp import FastTSP
-from nco.solvers.hybrid import Hybrid
-from nco.solvers.ortools import ORTools
-from nco.solvers.policy.solver import PolicySolver
-from nco.solvers.pyvrp import PyVRP
+
+if TYPE_CHECKING:
+    from nco.solvers.base import Solver
 
 
 @dataclass(frozen=True)
@@ -22,24 +21,53 @@ class SolverEntry:
     summary
         What it does, in one line.
     build
-        Makes the solver; its parameters are the solver's settings.
-    decodes
-        Whether it decodes a policy: then ``build`` takes policy, search and device.
+        Makes the solver. What the solver needs is imported then, see `on_demand`.
+    settings
+        Which of its parameters the command line sets, where the user asks for it.
     """
 
     summary: str
-    build: Callable[..., Solver]
-    decodes: bool = False
+    build: Callable[..., "Solver"]
+    settings: tuple[str, ...] = ()
 
+
+def on_demand(path: str) -> Callable[..., "Solver"]:
+    """
+    Makes the solver of a class that is imported when the first one is made.
+
+    Parameters
+    ----------
+    path
+        Of the class, ``package.module.Class``.
+    """
+    module, _, name = path.rpartition(".")
+
+    def build(*args: object, **settings: object) -> "Solver":
+        return cast("Solver", getattr(import_module(module), name)(*args, **settings))
+
+    return build
+
+
+DECODING = ("policy", "search", "device")
 
 SOLVERS: dict[str, SolverEntry] = {
     "hybrid": SolverEntry(
-        "a policy proposes, classical search improves on all cores", Hybrid, decodes=True
+        "a policy proposes, classical search improves on all cores",
+        on_demand("nco.solvers.hybrid.Hybrid"),
+        DECODING,
     ),
-    "policy": SolverEntry("a learned policy, decoded", PolicySolver, decodes=True),
-    "ortools": SolverEntry("OR-Tools' routing library, guided local search", ORTools),
-    "pyvrp": SolverEntry("PyVRP, iterated local search of the HGS family", PyVRP),
-    "fast-tsp": SolverEntry("fast-tsp, local search for the symmetric TSP", FastTSP),
+    "policy": SolverEntry(
+        "a learned policy, decoded", on_demand("nco.solvers.policy.PolicySolver"), DECODING
+    ),
+    "ortools": SolverEntry(
+        "OR-Tools' routing library, guided local search", on_demand("nco.solvers.ortools.ORTools")
+    ),
+    "pyvrp": SolverEntry(
+        "PyVRP, iterated local search of the HGS family", on_demand("nco.solvers.pyvrp.PyVRP")
+    ),
+    "fast-tsp": SolverEntry(
+        "fast-tsp, local search for the symmetric TSP", on_demand("nco.solvers.fast_tsp.FastTSP")
+    ),
 }
 
 

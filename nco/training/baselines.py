@@ -232,6 +232,7 @@ class GreedyRollout(Baseline):
         return value, 0.0
 
     def epoch_end(self, policy: Policy, epoch: int) -> dict[str, float]:
+
         self.epoch.fill_(epoch + 1)
         challenger, champion = (self._costs(p).double().cpu() for p in (policy, self.policy))
         test = ttest_rel(challenger, champion, alternative="less")

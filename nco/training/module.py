@@ -1,17 +1,13 @@
 """What all Lightning modules of the package share: an environment, a policy and its validation."""
 
 import inspect
-from collections.abc import Mapping
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Self
 
 import lightning as L
 import torch
 import yaml
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from tensordict import TensorDict
 from torch import Tensor, nn
 
@@ -20,12 +16,16 @@ from nco.data.seeding import seeded
 from nco.decoding import Search, Single
 from nco.envs import RoutingEnv
 from nco.hub.describing import describe_policy
+from nco.hub.released import load_policy
+from nco.hub.weights import (
+    DESCRIPTION,
+    UNDESCRIBED,
+    load_weights,
+    policy_weights,
+    read_checkpoint,
+)
 from nco.policies import Policy
 from nco.policies.recorded import Recorded
-
-WEIGHTS = "model.safetensors"  # of a released policy
-DESCRIPTION = "described"  # key of a checkpoint: env, policy and model as YAML text
-UNDESCRIBED = "undescribed"  # key of a checkpoint: why there is no description
 
 
 class RoutingModule(Recorded, L.LightningModule):
@@ -128,8 +128,6 @@ class RoutingModule(Recorded, L.LightningModule):
         InputError
             The file is no such checkpoint, or has no state of a given baseline or scale.
         """
-        from nco.hub.released import load_policy
-
         path = Path(checkpoint_path)
         released = load_policy(path)
         checkpoint = read_checkpoint(path)
@@ -179,78 +177,6 @@ class RoutingModule(Recorded, L.LightningModule):
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
-
-
-def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """
-    Gives a module the weights that were read from ``path``.
-
-    Raises
-    ------
-    InputError
-        They do not fit.
-    """
-    try:
-        module.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
-        misfits = str(error).splitlines()[1:] or [str(error)]  # below a headline
-        first = shorten(misfits[0], 150, placeholder=" ...")
-        raise InputError(f"{path}: weights do not fit the architecture ({first})") from None
-
-
-def policy_weights(path: Path) -> dict[str, Tensor]:
-    """
-    The weights of a policy, in single precision where they are stored in less.
-
-    Parameters
-    ----------
-    path
-        A training checkpoint, or the folder of a released policy.
-
-    Raises
-    ------
-    InputError
-        The file is missing, is no checkpoint, or holds no policy.
-    """
-    if path.is_dir():
-        try:
-            stored = load_file(path / WEIGHTS)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path / WEIGHTS}: no readable weights ({error})") from None
-        # Counters (batches seen by a normalisation) are integers and stay so.
-        return {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
-    checkpoint = read_checkpoint(path)
-    prefix = "policy."
-    state = checkpoint.get("state_dict")
-    found = {
-        name.removeprefix(prefix): value
-        for name, value in (state.items() if isinstance(state, Mapping) else ())
-        if name.startswith(prefix) and isinstance(value, Tensor)
-    }
-    if not found:
-        raise InputError(f"{path}: no weights of a policy, expected a checkpoint of nco fit")
-    return found
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """
-    A training checkpoint, read without running any code that is in it.
-
-    Raises
-    ------
-    InputError
-        The file is missing or is no checkpoint.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file, expected a checkpoint") from None
-    except Exception as error:  # torch reports foreign files by whatever its readers raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: {reason}, expected a checkpoint of nco fit") from None
-    if not isinstance(checkpoint, dict):
-        raise InputError(f"{path}: holds no dictionary, expected a checkpoint of nco fit")
-    return checkpoint
 
 
 def split(batch: TensorDict) -> tuple[TensorDict, Tensor | None]:

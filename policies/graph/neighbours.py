@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from nco.envs import Features
@@ -97,6 +96,8 @@ def nearest(features: Features, count: int, first: int = 0, block: int = BLOCK) 
 
 def nearest_points(points: Tensor, count: int) -> Tensor:
     """The nearest others of every point ``[B, N, 2]``: ``[B, N, count]``, by a k-d tree."""
+    from scipy.spatial import KDTree  # here: slow to import, for large instances alone
+
     found = []
     for plane in points.detach().double().numpy():
         order = KDTree(plane).query(plane, count + 1)[1]

@@ -4,11 +4,9 @@
 
 #include "attention.h"
 
-extern "C" {
-
 // Norms are the largest score and one over the sum of all exponentials, for the way back.
 // Strides are in floats: of an instance, of a row; a row holds all heads.
-void attention(const float* q, I q_batch, I q_row, const float* k, I k_batch, I k_row,
+EXPORT void attention(const float* q, I q_batch, I q_row, const float* k, I k_batch, I k_row,
                const float* v, I v_batch, I v_row, const uint8_t* mask, I mask_batch, I mask_row,
                float* out, float* norms, I batch, I queries, I nodes, I heads, I d, I threads) {
     const I padded = (nodes + 15) / 16 * 16;
@@ -27,7 +25,7 @@ void attention(const float* q, I q_batch, I q_row, const float* k, I k_batch, I 
     }
 }
 
-void attention_backward(const float* q, I q_batch, I q_row, const float* k, I k_batch, I k_row,
+EXPORT void attention_backward(const float* q, I q_batch, I q_row, const float* k, I k_batch, I k_row,
                         const float* v, I v_batch, I v_row, const uint8_t* mask, I mask_batch,
                         I mask_row, const float* out, const float* norms, const float* of_out,
                         float* of_q, I of_q_batch, I of_q_row, float* of_k, I of_k_batch,
@@ -52,7 +50,7 @@ void attention_backward(const float* q, I q_batch, I q_row, const float* k, I k_
 }
 
 // Log-probabilities from logits clip * tanh(scale * x) + extra where the mask allows.
-void pointer(const float* x, const float* extra, const uint8_t* mask, float* out, I rows,
+EXPORT void pointer(const float* x, const float* extra, const uint8_t* mask, float* out, I rows,
              I nodes, float scale, float clip, I threads) {
     const I padded = (nodes + 15) / 16 * 16;
 #pragma omp parallel num_threads(threads)
@@ -64,7 +62,7 @@ void pointer(const float* x, const float* extra, const uint8_t* mask, float* out
             const uint8_t* allowed = mask + i * nodes;
             memcpy(s.data(), from, nodes * sizeof(float));
             V most = all(FORBIDDEN);
-            for (I n = 0; n < padded; n += 16) {
+            for (I n = 0; n < padded; n += W) {
                 V bounded = 1 - 2 / (exponential(load(&s[n]) * (2 * scale)) + 1);
                 store(&s[n], clip * bounded);
             }
@@ -73,13 +71,13 @@ void pointer(const float* x, const float* extra, const uint8_t* mask, float* out
                 s[n] = allowed[n] ? value : FORBIDDEN;
             }
             for (I n = nodes; n < padded; n++) s[n] = FORBIDDEN;
-            for (I n = 0; n < padded; n += 16) {
+            for (I n = 0; n < padded; n += W) {
                 V other = load(&s[n]);
                 most = other > most ? other : most;
             }
             const float top = largest(most);
             V total = V{};
-            for (I n = 0; n < padded; n += 16) total += exponential(load(&s[n]) - top);
+            for (I n = 0; n < padded; n += W) total += exponential(load(&s[n]) - top);
             const float shift = top + __builtin_logf(sum(total));
             float* to = out + i * nodes;
             for (I n = 0; n < nodes; n++) to[n] = allowed[n] ? s[n] - shift : -__builtin_inff();
@@ -88,7 +86,7 @@ void pointer(const float* x, const float* extra, const uint8_t* mask, float* out
 }
 
 // Gradients of `pointer`, given those of its result; of_extra may be null.
-void pointer_backward(const float* x, const float* log_probs, const float* of_out, float* of_x,
+EXPORT void pointer_backward(const float* x, const float* log_probs, const float* of_out, float* of_x,
                       float* of_extra, I rows, I nodes, float scale, float clip, I threads) {
     const I padded = (nodes + 15) / 16 * 16;
 #pragma omp parallel num_threads(threads)
@@ -101,9 +99,9 @@ void pointer_backward(const float* x, const float* log_probs, const float* of_ou
             // What cannot be chosen has no gradient, whatever arrives for it.
             for (I n = 0; n < nodes; n++) g[n] = p[n] < FORBIDDEN ? 0.f : of_out[i * nodes + n];
             V total = V{};
-            for (I n = 0; n < padded; n += 16) total += load(&g[n]);
+            for (I n = 0; n < padded; n += W) total += load(&g[n]);
             const float all_of_it = sum(total);
-            for (I n = 0; n < padded; n += 16) {
+            for (I n = 0; n < padded; n += W) {
                 V of_logit = load(&g[n]) - exponential(load(&p[n])) * all_of_it;
                 V t = 1 - 2 / (exponential(load(&s[n]) * (2 * scale)) + 1);
                 store(&g[n], of_logit);
@@ -114,5 +112,3 @@ void pointer_backward(const float* x, const float* log_probs, const float* of_ou
         }
     }
 }
-
-}  // extern "C"

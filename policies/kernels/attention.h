@@ -34,7 +34,7 @@ static void scores(const Instance& x, I row, I h, const float* keys, const float
     float q[R * 128];
     const I d = D ? D : x.d;
     UNROLL for (int r = 0; r < R; r++)
-        for (I k = 0; k < d; k += 16)
+        for (I k = 0; k < d; k += W)
             store(q + r * d + k, load(x.q + (row + r) * x.q_row + h * d + k) * x.scale);
     product<R, D>(q, d, keys + h * d * x.padded, d, x.padded, penalty, x.padded, out);
 }
@@ -45,7 +45,7 @@ static void scores_of_one(const Instance& x, I row, I h, const float* penalty, f
     for (I n = 0; n < x.nodes; n++) {
         const float* key = x.k + n * x.k_row + h * x.d;
         V both = V{};
-        for (I k = 0; k < x.d; k += 16) both += load(q + k) * load(key + k);
+        for (I k = 0; k < x.d; k += W) both += load(q + k) * load(key + k);
         out[n] = sum(both) * x.scale + penalty[n];
     }
     for (I n = x.nodes; n < x.padded; n++) out[n] = FORBIDDEN;
@@ -66,7 +66,7 @@ static void forward_rows(const Instance& x, I row, const float* keys, float* pen
             float* s = w + r * x.padded;
             const float top = highest(s, x.padded);
             V total = V{};
-            for (I n = 0; n < x.padded; n += 16) {
+            for (I n = 0; n < x.padded; n += W) {
                 V e = decay(load(s + n) - top);
                 store(s + n, e);
                 total += e;
@@ -100,10 +100,10 @@ static void backward_rows(const Instance& x, const Gradient& g, I row, const flo
         UNROLL for (int r = 0; r < R; r++) {
             const float* out = g.out + (row + r) * width + h * x.d;
             V both = V{};
-            for (I k = 0; k < x.d; k += 16) both += load(out + k) * load(of_out + r * width + k);
+            for (I k = 0; k < x.d; k += W) both += load(out + k) * load(of_out + r * width + k);
             const float delta = sum(both);
             const float* norm = g.norms + 2 * ((row + r) * x.heads + h);
-            for (I n = 0; n < x.padded; n += 16) {
+            for (I n = 0; n < x.padded; n += W) {
                 V p = exponential(load(w + r * x.padded + n) - norm[0]) * norm[1];
                 store(w + r * x.padded + n, p);
                 V d = p * (load(ds + r * x.padded + n) - delta) * x.scale;

@@ -7,7 +7,7 @@
 
 template <class H>
 static void copy(const H* from, float* to, I count) {
-    for (I i = 0; i < count; i += 16) store(to + i, get(from + i));
+    for (I i = 0; i < count; i += W) store(to + i, get(from + i));
 }
 
 // Queries, keys and values of a node side by side; from single precision they are read in place.
@@ -53,7 +53,7 @@ static void self_attention(const H* qkv, H* out, float* norms, I batch, I nodes,
                                       nodes, heads, d);
             forward_instance(x, from, to, mixed.data(), norms + 2 * b * nodes * heads, space);
             H* at = out + b * nodes * width;
-            for (I i = from * width; i < to * width; i += 16) put(at + i, load(&mixed[i]));
+            for (I i = from * width; i < to * width; i += W) put(at + i, load(&mixed[i]));
         }
     }
 }
@@ -79,7 +79,7 @@ static void self_attention_backward(const H* qkv, const H* out, const float* nor
                                     g, g + width, g + 2 * width, 3 * width, 3 * width, 3 * width};
             backward_instance(x, gradient, space);
             H* to = of_qkv + b * all_three;
-            for (I i = 0; i < all_three; i += 16) put(to + i, load(g + i));
+            for (I i = 0; i < all_three; i += W) put(to + i, load(g + i));
         }
     }
 }
@@ -89,6 +89,9 @@ template <class H>
 static inline V also(const H* more, I at) {
     return more ? get(more + at) : V{};
 }
+
+// The vectors of 16 channels, which lie in one line of the cache.
+#define EACH UNROLL for (int c = 0; c < GROUP; c++)
 
 // Sums of rows are made in pieces of so many, and the pieces added in double precision.
 static const I PIECE = 64;
@@ -102,39 +105,37 @@ static void add_norm(const float* x, const H* more, const float* weight, const f
                      I groups, I rows, I width, float epsilon, bool fixed, I threads) {
     if (!fixed && groups == 1) {  // over the whole batch: its pieces in parallel
         const I pieces = (rows + PIECE - 1) / PIECE;
-        std::vector<double> total(width), square(width);
-#pragma omp parallel num_threads(threads)
-        {
-            std::vector<double> mine(width), mine2(width);
-#pragma omp for
-            for (I p = 0; p < pieces; p++) {
-                const I to = (p + 1) * PIECE < rows ? (p + 1) * PIECE : rows;
-                for (I k = 0; k < width; k += 16) {
-                    const V shift = load(x + k) + also(more, k);
-                    V a = V{}, b = V{};
-                    for (I n = p * PIECE; n < to; n++) {
-                        V s = load(x + n * width + k) + also(more, n * width + k) - shift;
-                        a += s;
-                        b += s * s;
-                    }
-                    for (int i = 0; i < 16; i++) {
-                        mine[k + i] += a[i];
-                        mine2[k + i] += b[i];
-                    }
+        std::vector<float> sums(pieces * 2 * width);
+#pragma omp parallel for num_threads(threads)
+        for (I p = 0; p < pieces; p++) {
+            const I to = (p + 1) * PIECE < rows ? (p + 1) * PIECE : rows;
+            for (I k = 0; k < width; k += 16) {
+                V shift[GROUP], a[GROUP], b[GROUP];
+                EACH {
+                    shift[c] = load(x + k + c * W) + also(more, k + c * W);
+                    a[c] = b[c] = V{};
+                }
+                for (I n = p * PIECE; n < to; n++) EACH {
+                    const I at = n * width + k + c * W;
+                    V s = load(x + at) + also(more, at) - shift[c];
+                    a[c] += s;
+                    b[c] += s * s;
+                }
+                EACH {
+                    store(&sums[p * 2 * width + k + c * W], a[c]);
+                    store(&sums[p * 2 * width + width + k + c * W], b[c]);
                 }
             }
-#pragma omp critical
-            for (I k = 0; k < width; k++) {
-                total[k] += mine[k];
-                square[k] += mine2[k];
-            }
         }
+        std::vector<double> total(2 * width);
+        for (I p = 0; p < pieces; p++)
+            for (I k = 0; k < 2 * width; k++) total[k] += sums[p * 2 * width + k];
         for (I k = 0; k < width; k++) {
-            const double mean = total[k] / rows, shift = x[k] + also(more, k / 16 * 16)[k % 16];
-            const double variance = square[k] / rows - mean * mean;
+            const double mean = total[k] / rows, shift = x[k] + also(more, k / W * W)[k % W];
+            const double variance = total[width + k] / rows - mean * mean;
             means[k] = float(mean + shift);
-            variances[k] = float(variance > 0 ? variance : 0);
-            inverses[k] = float(1 / __builtin_sqrt((variance > 0 ? variance : 0) + epsilon));
+            variances[k] = float(variance < 0 ? 0 : variance);
+            inverses[k] = float(1 / __builtin_sqrt((variance < 0 ? 0 : variance) + epsilon));
         }
         fixed = true;
     }
@@ -144,34 +145,43 @@ static void add_norm(const float* x, const H* more, const float* weight, const f
         const I begin = p * size, end = begin + size < groups * rows ? begin + size : groups * rows;
         const I g = groups == 1 ? 0 : p;
         for (I k = 0; k < width; k += 16) {
-            V mean, inverse;
+            V mean[GROUP], inverse[GROUP], w[GROUP], shift[GROUP];
             if (fixed) {
-                mean = load(means + g * width + k);
-                inverse = load(inverses + g * width + k);
+                EACH {
+                    mean[c] = load(means + g * width + k + c * W);
+                    inverse[c] = load(inverses + g * width + k + c * W);
+                }
             } else {
-                mean = V{};
-                V square = V{};
-                for (I n = begin; n < end; n++) {
-                    V s = load(x + n * width + k) + also(more, n * width + k);
-                    store(y + n * width + k, s);
-                    mean += s;
+                V square[GROUP];
+                EACH mean[c] = square[c] = V{};
+                for (I n = begin; n < end; n++) EACH {
+                    const I at = n * width + k + c * W;
+                    V s = load(x + at) + also(more, at);
+                    store(y + at, s);
+                    mean[c] += s;
                 }
-                mean = mean / float(rows);
-                for (I n = begin; n < end; n++) {
-                    V s = load(y + n * width + k) - mean;
-                    square += s * s;
+                EACH mean[c] = mean[c] / float(rows);
+                for (I n = begin; n < end; n++) EACH {
+                    V s = load(y + n * width + k + c * W) - mean[c];
+                    square[c] += s * s;
                 }
-                inverse = square / float(rows) + epsilon;
-                for (int i = 0; i < 16; i++) inverse[i] = 1 / __builtin_sqrtf(inverse[i]);
-                store(inverses + g * width + k, inverse);
+                EACH {
+                    inverse[c] = square[c] / float(rows) + epsilon;
+                    for (int i = 0; i < WIDTH; i++)
+                        inverse[c][i] = 1 / __builtin_sqrtf(inverse[c][i]);
+                    store(inverses + g * width + k + c * W, inverse[c]);
+                }
             }
-            const V w = load(weight + k), shift = load(bias + k);
-            for (I n = begin; n < end; n++) {
-                const I at = n * width + k;
+            EACH {
+                w[c] = load(weight + k + c * W);
+                shift[c] = load(bias + k + c * W);
+            }
+            for (I n = begin; n < end; n++) EACH {
+                const I at = n * width + k + c * W;
                 V s = fixed ? load(x + at) + also(more, at) : load(y + at);
-                s = (s - mean) * inverse;
+                s = (s - mean[c]) * inverse[c];
                 if (normal) put(normal + at, s);
-                s = s * w + shift;
+                s = s * w[c] + shift[c];
                 store(y + at, s);
                 if (y_half) put(y_half + at, s);
             }
@@ -191,16 +201,19 @@ static void add_norm_backward(const float* of_y, const H* of_more, const H* norm
     for (I p = 0; p < pieces; p++) {
         const I begin = p * size, end = begin + size < groups * rows ? begin + size : groups * rows;
         for (I k = 0; k < width; k += 16) {
-            V along = V{}, total = V{};
-            for (I n = begin; n < end; n++) {
-                const I at = n * width + k;
+            V along[GROUP], total[GROUP];
+            EACH along[c] = total[c] = V{};
+            for (I n = begin; n < end; n++) EACH {
+                const I at = n * width + k + c * W;
                 V g = load(of_y + at) + also(of_more, at);
                 store(of_sum + at, g);
-                total += g;
-                along += g * get(normal + at);
+                total[c] += g;
+                along[c] += g * get(normal + at);
             }
-            store(of_affine + p * 2 * width + k, along);
-            store(of_affine + p * 2 * width + width + k, total);
+            EACH {
+                store(of_affine + p * 2 * width + k + c * W, along[c]);
+                store(of_affine + p * 2 * width + width + k + c * W, total[c]);
+            }
         }
     }
     std::vector<float> sums;
@@ -216,11 +229,16 @@ static void add_norm_backward(const float* of_y, const H* of_more, const H* norm
         const I g = groups == 1 ? 0 : p;
         const float* both = groups == 1 ? sums.data() : of_affine + p * 2 * width;
         for (I k = 0; k < width; k += 16) {
-            const V scale = load(inverses + g * width + k) * load(weight + k);
-            const V along = load(both + k) / float(rows), level = load(both + width + k) / float(rows);
-            for (I n = begin; n < end; n++) {
-                const I at = n * width + k;
-                V s = scale * (load(of_sum + at) - level - get(normal + at) * along);
+            V scale[GROUP], along[GROUP], level[GROUP];
+            EACH {
+                const I at = k + c * W;
+                scale[c] = load(inverses + g * width + at) * load(weight + at);
+                along[c] = load(both + at) / float(rows);
+                level[c] = load(both + width + at) / float(rows);
+            }
+            for (I n = begin; n < end; n++) EACH {
+                const I at = n * width + k + c * W;
+                V s = scale[c] * (load(of_sum + at) - level[c] - get(normal + at) * along[c]);
                 store(of_sum + at, s);
                 if (of_half) put(of_half + at, s);
             }
@@ -236,9 +254,9 @@ static void relu_backward(H* of_out, const H* out, float* of_bias, I rows, I wid
     for (I p = 0; p < pieces; p++) {
         const I end = (p + 1) * PIECE < rows ? (p + 1) * PIECE : rows;
         float* sums = of_bias + p * width;
-        for (I k = 0; k < width; k += 16) store(sums + k, V{});
+        for (I k = 0; k < width; k += W) store(sums + k, V{});
         for (I n = p * PIECE; n < end; n++) {
-            for (I k = 0; k < width; k += 16) {
+            for (I k = 0; k < width; k += W) {
                 const I at = n * width + k;
                 V g = get(out + at) > 0 ? get(of_out + at) : V{};
                 put(of_out + at, g);
@@ -252,14 +270,12 @@ static void relu_backward(H* of_out, const H* out, float* of_bias, I rows, I wid
 template <class H>
 static void add(float* x, const H* more, I count, I threads) {
 #pragma omp parallel for num_threads(threads)
-    for (I i = 0; i < count; i += 16) store(x + i, load(x + i) + get(more + i));
+    for (I i = 0; i < count; i += W) store(x + i, load(x + i) + get(more + i));
 }
 
-#define BOTH(name, parameters, ...)                             \
-    void name##_single parameters(float) { name<float>(__VA_ARGS__); } \
-    void name##_half parameters(Half) { name<Half>(__VA_ARGS__); }
-
-extern "C" {
+#define BOTH(name, parameters, ...)                                           \
+    EXPORT void name##_single parameters(float) { name<float>(__VA_ARGS__); } \
+    EXPORT void name##_half parameters(Half) { name<Half>(__VA_ARGS__); }
 
 #define ATTENTION(H) (const H* qkv, H* out, float* norms, I batch, I nodes, I heads, I d, I threads)
 BOTH(self_attention, ATTENTION, qkv, out, norms, batch, nodes, heads, d, threads)
@@ -289,5 +305,3 @@ BOTH(relu_backward, RELU_BACKWARD, of_out, out, of_bias, rows, width, threads)
 
 #define ADD(H) (float* x, const H* more, I count, I threads)
 BOTH(add, ADD, x, more, count, threads)
-
-}  // extern "C"

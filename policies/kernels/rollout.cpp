@@ -1,15 +1,13 @@
 // Whole rollouts of a pointer decoder, the environment included, and their gradient, for the CPU.
 //
 // One thread takes an instance (or some of its rollouts) from the first step to the last, so that
-// its tables stay in the cache. Plain PyTorch is the reference (rollout.py, decoder.py, envs).
+// its tables stay in the cache. Plain PyTorch is the reference (decoding/rollout.py, decoder.py, envs).
 
 #include <chrono>
 
 #include "tiles.h"
 
 typedef std::chrono::steady_clock Clock;
-
-extern "C" {
 
 // The decoder's weights and what it computed once for each instance; null where it has none.
 // Rows of weights are inputs.
@@ -28,7 +26,7 @@ struct Decoder {
 };
 
 // Instances, and what rollouts do at every step.
-struct Drive {
+struct Call {
     I batch, rollouts, nodes, steps;
     const float* demand;      // [B, N], whole numbers; null for tours without depot
     const int64_t* capacity;  // [B]
@@ -46,8 +44,6 @@ struct Gradients {
     float* scalar;                                // [B, D]
 };
 
-}  // extern "C"
-
 // One rollout on its way; a node that is closed has a penalty.
 struct Way {
     I current, first, left, load, steps;
@@ -60,12 +56,12 @@ struct Way {
 struct Tables {
     std::vector<float> keys, logit_keys, values;  // [D][padded]
     const Decoder& net;
-    const Drive& drive;
+    const Call& call;
     const I padded, width;
     I b = 0;
 
-    Tables(const Decoder& net, const Drive& drive, bool backward)
-        : net(net), drive(drive), padded((drive.nodes + 15) / 16 * 16), width(net.heads * net.d) {
+    Tables(const Decoder& net, const Call& call, bool backward)
+        : net(net), call(call), padded((call.nodes + 15) / 16 * 16), width(net.heads * net.d) {
         keys.resize(width * padded);
         logit_keys.resize(width * padded);
         if (backward) values.resize(width * padded);
@@ -73,7 +69,7 @@ struct Tables {
 
     void load(I instance) {
         b = instance;
-        const I n = drive.nodes;
+        const I n = call.nodes;
         turn(net.keys + b * net.keys_batch, net.keys_row, n, width, padded, 1 / __builtin_sqrtf(net.d),
              keys.data());
         turn(net.logit_keys + b * net.logit_keys_batch, net.logit_keys_row, n, width, padded, 1,
@@ -86,43 +82,45 @@ struct Tables {
     const float* value_rows() const { return net.values + b * net.values_batch; }
 };
 
-static void begin(const Drive& drive, I padded, Way& way) {
-    way.current = way.first = drive.demand ? 0 : -1;
-    way.left = drive.demand ? drive.nodes - 1 : drive.nodes;
+static void begin(const Call& call, I padded, Way& way) {
+    way.current = way.first = call.demand ? 0 : -1;
+    way.left = call.demand ? call.nodes - 1 : call.nodes;
     way.load = way.steps = 0;
     way.likelihood = 0;
     way.done = way.left == 0;
-    for (I n = 0; n < padded; n++) way.closed[n] = n < drive.nodes ? 0 : FORBIDDEN;
+    for (I n = 0; n < padded; n++) way.closed[n] = n < call.nodes ? 0 : FORBIDDEN;
 }
 
-// How many nodes may come next; `penalty` is 0 for those.
-static I look(const Drive& drive, I b, I padded, const Way& way, float* penalty) {
+// How many nodes may come next; `penalty` is 0 for those. Where none may, a vehicle waits at the depot.
+static I look(const Call& call, I b, I padded, const Way& way, float* penalty) {
     VI open = VI{};
-    if (drive.demand) {
-        const float* demand = drive.demand + b * drive.nodes;
-        const V room = all(float(drive.capacity[b] - way.load));
+    if (call.demand) {
+        const float* demand = call.demand + b * call.nodes;
+        const V room = all(float(call.capacity[b] - way.load));
         const bool home = way.current != 0 || way.left == 0;
         I n = 0;
-        for (; n + 16 <= drive.nodes; n += 16) {
+        for (; n + W <= call.nodes; n += W) {
             V x = load(demand + n) <= room ? load(way.closed + n) : all(FORBIDDEN);
             store(penalty + n, x);
         }
         for (; n < padded; n++)
-            penalty[n] = n < drive.nodes && demand[n] <= room[0] ? way.closed[n] : FORBIDDEN;
+            penalty[n] = n < call.nodes && demand[n] <= room[0] ? way.closed[n] : FORBIDDEN;
         penalty[0] = home ? 0 : FORBIDDEN;
     } else {
         memcpy(penalty, way.closed, padded * sizeof(float));
     }
-    for (I n = 0; n < padded; n += 16) open -= load(penalty + n) == 0.f;
+    for (I n = 0; n < padded; n += W) open -= load(penalty + n) == 0.f;
     I count = 0;
-    for (int i = 0; i < 16; i++) count += open[i];
-    return count;
+    for (int i = 0; i < WIDTH; i++) count += open[i];
+    if (count) return count;
+    penalty[0] = 0;
+    return 1;
 }
 
-static void advance(const Drive& drive, I b, Way& way, I node) {
+static void advance(const Call& call, I b, Way& way, I node) {
     way.steps++;
     way.current = node;
-    if (drive.demand && node == 0) {
+    if (call.demand && node == 0) {
         way.load = 0;
         way.done = way.left == 0;
         return;
@@ -130,30 +128,30 @@ static void advance(const Drive& drive, I b, Way& way, I node) {
     if (way.first < 0) way.first = node;
     if (way.closed[node] == 0) way.left--;
     way.closed[node] = FORBIDDEN;
-    if (drive.demand)
-        way.load += I(drive.demand[b * drive.nodes + node]);
+    if (call.demand)
+        way.load += I(call.demand[b * call.nodes + node]);
     else
         way.done = way.left == 0;
 }
 
-static inline float share(const Drive& drive, I b, const Way& way) {
-    return drive.demand ? 1 - float(way.load) / float(drive.capacity[b]) : 0.f;
+static inline float share(const Call& call, I b, const Way& way) {
+    return call.demand ? 1 - float(way.load) / float(call.capacity[b]) : 0.f;
 }
 
 // Rows of the tables that a decision reads, one for each context node.
 static inline I row_of(const Tables& x, I k, I current, I first) {
     const I node = k + 1 == x.net.tables ? current : first;
-    const I nodes = x.drive.nodes;
-    return (k * x.drive.batch + x.b) * (nodes + 1) + (node < 0 ? nodes : node);
+    const I nodes = x.call.nodes;
+    return (k * x.call.batch + x.b) * (nodes + 1) + (node < 0 ? nodes : node);
 }
 
 static void query(const Tables& x, I current, I first, float scalar, float* q) {
     for (I k = 0; k < x.net.tables; k++) {
         const float* row = x.net.by_node + row_of(x, k, current, first) * x.width;
-        for (I c = 0; c < x.width; c += 16) store(q + c, k ? load(q + c) + load(row + c) : load(row + c));
+        for (I c = 0; c < x.width; c += W) store(q + c, k ? load(q + c) + load(row + c) : load(row + c));
     }
     if (x.net.scalar)
-        for (I c = 0; c < x.width; c += 16)
+        for (I c = 0; c < x.width; c += W)
             store(q + c, load(q + c) + scalar * load(x.net.scalar + c));
 }
 
@@ -182,18 +180,18 @@ static void glimpse(const Tables& x, Block& block, bool keep) {
             float* s = w + r * x.padded;
             const float top = highest(s, x.padded);
             V total = V{};
-            for (I n = 0; n < x.padded; n += 16) {
+            for (I n = 0; n < x.padded; n += W) {
                 V e = exponential(load(s + n) - top);  // 0 where closed: tiny numbers are slow
                 store(s + n, e);
                 total += e;
             }
             inverse[r] = 1 / sum(total);
             if (keep) {
-                for (I n = 0; n < x.padded; n += 16) store(s + n, load(s + n) * inverse[r]);
+                for (I n = 0; n < x.padded; n += W) store(s + n, load(s + n) * inverse[r]);
                 inverse[r] = 1;
             }
         }
-        mix<R>(w, x.padded, values + h * d, x.net.values_row, x.drive.nodes, d,
+        mix<R>(w, x.padded, values + h * d, x.net.values_row, x.call.nodes, d,
                block.glimpse.data() + h * d, x.width, inverse);
     }
 }
@@ -205,12 +203,12 @@ static const float* feed_forward(const Tables& x, Block& block) {
     float *p = block.pointer.data(), *more = p + 8 * width;
     product<R, 0>(block.glimpse.data(), width, x.net.out, width, width, block.q.data(), width, p);
     product<R, 0>(p, width, x.net.hidden, width, wide, x.net.hidden_bias, 0, block.hidden.data());
-    for (I i = 0; i < R * wide; i += 16) {
+    for (I i = 0; i < R * wide; i += W) {
         V h = load(&block.hidden[i]);
-        store(&block.hidden[i], h > 0 ? h : V{});
+        store(&block.hidden[i], h < 0.f ? V{} : h);
     }
     UNROLL for (int r = 0; r < R; r++)
-        for (I c = 0; c < width; c += 16)
+        for (I c = 0; c < width; c += W)
             store(p + r * width + c, load(p + r * width + c) + load(x.net.back_bias + c));
     product<R, 0>(block.hidden.data(), wide, x.net.back, wide, width, p, width, more);
     return more;
@@ -221,20 +219,20 @@ static const float* feed_forward_half(const Tables& x, Block& block) {
     const I width = x.width, wide = x.net.wide;
     float *p = block.pointer.data(), *more = p + 8 * width;
     const Tiles tiles;
-    for (I i = 0; i < 8 * width; i += 16) put(&block.half[i], load(&block.glimpse[i]));
+    for (I i = 0; i < 8 * width; i += W) put(&block.half[i], load(&block.glimpse[i]));
     tile_product(block.half.data(), width, x.net.out_half, width, p);
-    for (I i = 0; i < 8 * width; i += 16) {
+    for (I i = 0; i < 8 * width; i += W) {
         V s = load(p + i) + load(&block.q[i]);
         store(p + i, s + load(x.net.back_bias + i % width));
         put(&block.half[i], s);
     }
     tile_product(block.half.data(), width, x.net.hidden_half, wide, block.hidden.data());
-    for (I i = 0; i < 8 * wide; i += 16) {
+    for (I i = 0; i < 8 * wide; i += W) {
         V h = load(&block.hidden[i]) + load(x.net.hidden_bias + i % wide);
-        put(&block.hidden_half[i], h > 0 ? h : V{});
+        put(&block.hidden_half[i], h < 0.f ? V{} : h);
     }
     tile_product(block.hidden_half.data(), wide, x.net.back_half, width, more);
-    for (I i = 0; i < 8 * width; i += 16) store(more + i, load(more + i) + load(p + i));
+    for (I i = 0; i < 8 * width; i += W) store(more + i, load(more + i) + load(p + i));
     return more;
 }
 
@@ -250,7 +248,7 @@ static void point(const Tables& x, Block& block, const I* current) {
     product<R, 0>(pointer, width, x.logit_keys.data(), width, x.padded, nullptr, 0,
                   block.logits.data());
     const float scale = 2 / __builtin_sqrtf(width);
-    for (I i = 0; i < R * x.padded; i += 16) {
+    for (I i = 0; i < R * x.padded; i += W) {
         V t = 1 - 2 / (exponential(load(&block.logits[i]) * scale) + 1);
         store(&block.logits[i], x.net.clip * t);
     }
@@ -258,39 +256,42 @@ static void point(const Tables& x, Block& block, const I* current) {
     for (int r = 0; r < R; r++) {
         if (current[r] < 0) continue;
         V both = V{};
-        for (I c = 0; c < width; c += 16)
+        for (I c = 0; c < width; c += W)
             both += load(&block.q[r * width + c]) * load(x.net.distance + c);
         const float factor = sum(both) + x.net.distance[width];
-        const I n = x.drive.nodes;
+        const I n = x.call.nodes;
         const float* row = x.net.log_distance + (x.b * n + current[r]) * n;
         for (I i = 0; i < n; i++) block.logits[r * x.padded + i] += factor * row[i];
     }
 }
 
-// The node that row r goes to, from `draw`, or the most probable one; likelihood grows by its own.
+// The node that a row goes to, from `draw`, or the most probable one; likelihood grows by its own.
+// -1 where logits are not finite.
 static I choose(const Tables& x, float* z, const float* penalty, const float* draw, I given,
                 Way& way, float* e) {
-    for (I n = 0; n < x.padded; n += 16) store(z + n, load(z + n) + load(penalty + n));
-    const float top = highest(z, x.padded), coldness = x.drive.coldness;
+    for (I n = 0; n < x.padded; n += W) store(z + n, load(z + n) + load(penalty + n));
+    const float top = highest(z, x.padded), coldness = x.call.coldness;
     V total = V{};
-    for (I n = 0; n < x.padded; n += 16) {
+    for (I n = 0; n < x.padded; n += W) {
         V p = exponential((load(z + n) - top) * coldness);
+        p = load(penalty + n) < 0.f ? V{} : p;  // at any temperature
         store(e + n, p);
         total += p;
     }
     const float whole = sum(total);
+    if (!(whole > 0 && whole < 1e30f)) return -1;
     I node = given;
     if (node < 0 && draw) {
         const float drawn = *draw * whole, last = whole * (1 - 2 * 1.1920929e-7f);
         const float level = drawn < last ? drawn : last;
         float below = 0;
-        for (I n = 0; n < x.padded && node < 0; n += 16) {
+        for (I n = 0; n < x.padded && node < 0; n += W) {
             const float here = sum(load(e + n));
-            if (below + here <= level && n + 16 < x.padded) {
+            if (below + here <= level && n + W < x.padded) {
                 below += here;
                 continue;
             }
-            for (I i = n; i < n + 16; i++) {
+            for (I i = n; i < n + W; i++) {
                 if (e[i] > 0) {
                     below += e[i];
                     if (below > level) {
@@ -301,12 +302,12 @@ static I choose(const Tables& x, float* z, const float* penalty, const float* dr
             }
         }
         // Sums in another order may fall short by their rounding: the last node that may come.
-        for (I n = x.padded; node < 0; n--)
+        for (I n = x.call.nodes; node < 0 && n > 0; n--)
             if (e[n - 1] > 0) node = n - 1;
     }
-    if (node < 0)
-        for (I n = 0; node < 0; n++)
-            if (z[n] == top) node = n;
+    for (I n = 0; node < 0 && n < x.call.nodes; n++)
+        if (z[n] == top) node = n;
+    if (node < 0) return -1;
     way.likelihood += (z[node] - top) * coldness - __builtin_logf(whole);
     return node;
 }
@@ -317,7 +318,7 @@ static void decide(const Tables& x, Block& block, const Way* ways, const I* rows
     for (int r = 0; r < R; r++) {
         const Way& way = ways[rows[r]];
         current[r] = way.current;
-        query(x, way.current, way.first, share(x.drive, x.b, way), block.q.data() + r * x.width);
+        query(x, way.current, way.first, share(x.call, x.b, way), block.q.data() + r * x.width);
     }
     if (x.net.d == 16)
         glimpse<R, 16>(x, block, false);
@@ -327,7 +328,7 @@ static void decide(const Tables& x, Block& block, const Way* ways, const I* rows
 }
 
 // Whether the feed-forward may be in bfloat16 here.
-extern "C" I has_tiles() { return TILES && tiles_allowed(); }
+EXPORT I has_tiles() { return TILES && tiles_allowed(); }
 
 // The only node that may come.
 static I only(const float* penalty) {
@@ -336,19 +337,32 @@ static I only(const float* penalty) {
     return n;
 }
 
-extern "C" {
+// What `rollout` returns instead of a number of steps.
+static const I LATE = -1;         // time ran out
+static const I NO_NODE = -2;      // an imposed or given move is not the number of a node
+static const I NOT_FINITE = -3;   // logits are not: minus (instance * steps + step)
 
-// Drives rollouts; actions [B, R, T] and log-likelihoods [B, R]. Returns the longest number of
-// steps, or -1 where time ran out. Finished rollouts repeat their last node.
-I drive(const Decoder* net, const Drive* call, int64_t* actions, float* likelihood) {
-    const Drive& c = *call;
+static bool are_nodes(const int64_t* moves, I count, I nodes) {
+    bool all_are = true;
+    for (I i = 0; moves && i < count; i++) all_are &= uint64_t(moves[i]) < uint64_t(nodes);
+    return all_are;
+}
+
+// Rollouts: actions [B, R, T] and log-likelihoods [B, R]. Returns the longest number of
+// steps, or why there is none. Finished rollouts repeat their last node.
+EXPORT I rollout(const Decoder* net, const Call* request, int64_t* actions, float* likelihood) {
+    const Call& c = *request;
     const Clock::time_point begun = Clock::now();
     I parts = 1;  // of an instance's rollouts, where there are fewer instances than threads
     while (c.batch * parts < c.threads && c.rollouts / parts >= 16) parts++;
     const I size = (c.rollouts + parts - 1) / parts;
-    I longest = 0;
+    const I every = c.batch * c.rollouts, never = c.batch * c.steps;
+    if (!are_nodes(c.first, every, c.nodes) || !are_nodes(c.given, every * c.steps, c.nodes))
+        return NO_NODE;
+    I longest = 0, broken = never;
     bool late = false;
-#pragma omp parallel num_threads(c.threads) reduction(max : longest) reduction(|| : late)
+#pragma omp parallel num_threads(c.threads) \
+    reduction(max : longest) reduction(min : broken) reduction(|| : late)
     {
         Tables x(*net, c, false);
         Block block(x, 1);
@@ -368,6 +382,7 @@ I drive(const Decoder* net, const Drive* call, int64_t* actions, float* likeliho
             }
             int64_t* out = actions + (b * c.rollouts + from) * c.steps;
             I t = 0;
+            bool finite = true;
             for (; t < c.steps && !late; t++) {
                 I open = 0, running = 0;
                 for (I r = 0; r < count; r++) {
@@ -409,10 +424,19 @@ I drive(const Decoder* net, const Drive* call, int64_t* actions, float* likeliho
                         const I node =
                             choose(x, &block.logits[r * x.padded], &block.penalty[r * x.padded],
                                    draw, given, ways[at], e.data());
+                        if (node < 0) {
+                            finite = false;
+                            break;
+                        }
                         out[at * c.steps + t] = node;
                         advance(c, b, ways[at], node);
                     }
+                    if (!finite) break;
                     i += few;
+                }
+                if (!finite) {
+                    broken = b * c.steps + t < broken ? b * c.steps + t : broken;
+                    break;
                 }
                 const std::chrono::duration<double> spent = Clock::now() - begun;
                 late = late || spent.count() > c.seconds;
@@ -424,10 +448,8 @@ I drive(const Decoder* net, const Drive* call, int64_t* actions, float* likeliho
             }
         }
     }
-    return late ? -1 : longest;
+    return broken < never ? NOT_FINITE - broken : late ? LATE : longest;
 }
-
-}  // extern "C"
 
 // Eight decisions whose gradients are taken together.
 struct Taken {
@@ -443,7 +465,7 @@ struct Taken {
 
 template <int D>
 static void backward(const Tables& x, const Gradients& g, Taken& taken) {
-    const I width = x.width, padded = x.padded, nodes = x.drive.nodes, d = D ? D : x.net.d;
+    const I width = x.width, padded = x.padded, nodes = x.call.nodes, d = D ? D : x.net.d;
     Block& block = taken.block;
     for (I r = 0; r < 8; r++) {
         if (r >= taken.count) {  // a row without weight
@@ -465,22 +487,22 @@ static void backward(const Tables& x, const Gradients& g, Taken& taken) {
         const float* penalty = &block.penalty[r * padded];
         one[r] = 1;
         V most = all(FORBIDDEN);
-        for (I n = 0; n < padded; n += 16) {
+        for (I n = 0; n < padded; n += W) {
             V other = load(z + n) + load(penalty + n);
             store(of + n, other);
             most = other > most ? other : most;
         }
         const float top = largest(most);
         V total = V{};
-        for (I n = 0; n < padded; n += 16) {
+        for (I n = 0; n < padded; n += W) {
             V e = exponential(load(of + n) - top);
             store(of + n, e);
             total += e;
         }
         const float inverse = 1 / sum(total), factor = taken.factor[r];
-        for (I n = 0; n < padded; n += 16) store(of + n, load(of + n) * (-factor * inverse));
+        for (I n = 0; n < padded; n += W) store(of + n, load(of + n) * (-factor * inverse));
         of[taken.node[r]] += factor;
-        for (I n = 0; n < padded; n += 16) {
+        for (I n = 0; n < padded; n += W) {
             V t = load(z + n) * part;
             store(of + n, load(of + n) * slope * (1 - t * t));
         }
@@ -498,10 +520,10 @@ static void backward(const Tables& x, const Gradients& g, Taken& taken) {
         product<8, D>(of_glimpse, width, x.values.data() + h * d * padded, d, padded, nullptr, 0, ds);
         for (I r = 0; r < 8; r++) {
             V both = V{};
-            for (I k = 0; k < d; k += 16)
+            for (I k = 0; k < d; k += W)
                 both += load(&block.glimpse[r * width + h * d + k]) * load(of_glimpse + r * width + k);
             const float delta = sum(both);
-            for (I n = 0; n < padded; n += 16)
+            for (I n = 0; n < padded; n += W)
                 store(ds + r * padded + n,
                       load(w + r * padded + n) * (load(ds + r * padded + n) - delta) * scale);
         }
@@ -514,10 +536,10 @@ static void backward(const Tables& x, const Gradients& g, Taken& taken) {
         const float* of = &taken.of_query[r * width];
         for (I k = 0; k < x.net.tables; k++) {
             float* to = g.by_node + row_of(x, k, taken.current[r], taken.first[r]) * width;
-            for (I c = 0; c < width; c += 16) store(to + c, load(to + c) + load(of + c));
+            for (I c = 0; c < width; c += W) store(to + c, load(to + c) + load(of + c));
         }
         if (x.net.scalar)
-            for (I c = 0; c < width; c += 16) {
+            for (I c = 0; c < width; c += W) {
                 float* to = g.scalar + x.b * width + c;
                 store(to, load(to) + taken.scalar[r] * load(of + c));
             }
@@ -525,11 +547,10 @@ static void backward(const Tables& x, const Gradients& g, Taken& taken) {
     taken.count = 0;
 }
 
-extern "C" {
-
-// Adds the gradients of the log-likelihoods of `call->given` to what is there.
-void drive_backward(const Decoder* net, const Drive* call, const Gradients* g) {
-    const Drive& c = *call;
+// Adds the gradients of the log-likelihoods of the given moves to what is there. Returns 0, or why not.
+EXPORT I rollout_backward(const Decoder* net, const Call* request, const Gradients* g) {
+    const Call& c = *request;
+    if (!are_nodes(c.given, c.batch * c.rollouts * c.steps, c.nodes)) return NO_NODE;
 #pragma omp parallel num_threads(c.threads)
     {
         Tables x(*net, c, true);
@@ -565,6 +586,5 @@ void drive_backward(const Decoder* net, const Drive* call, const Gradients* g) {
             if (taken.count) flush(x, *g, taken);
         }
     }
+    return 0;
 }
-
-}  // extern "C"

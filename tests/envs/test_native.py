@@ -6,8 +6,9 @@ from torch import Tensor
 
 from nco.data.seeding import seeded
 from nco.envs import PROBLEMS, State, native, problem
+from tests.kernels import every_build, without_kernels
 
-pytestmark = pytest.mark.skipif(native.library() is None, reason="no C++ compiler here")
+pytestmark = every_build
 
 
 def drive(name: str, size: int, given: list[Tensor] | None = None) -> tuple[list[Tensor], list]:
@@ -36,7 +37,7 @@ def everything(state: State) -> dict[str, Tensor]:
 def test_kernels_do_what_pytorch_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every mask is the same, and so is every number of the state, to the last bit."""
     masks, states = drive(name, 19)
-    monkeypatch.setattr(native, "library", lambda: None)
+    without_kernels(monkeypatch)
     plain_masks, plain_states = drive(name, 19, [state.current for state in states])
     assert len(masks) == len(plain_masks)
     assert all(map(torch.equal, masks, plain_masks))
@@ -51,3 +52,21 @@ def test_tensors_that_are_not_contiguous_are_left_to_pytorch() -> None:
     square = torch.zeros(3, 3)
     assert native.fits(square)
     assert not native.fits(square[:, ::2])
+
+
+@pytest.mark.parametrize("node", [-1, 3, 2**40])
+def test_a_node_that_there_is_not_is_an_error(node: int) -> None:
+    """No kernel reads or writes where a number from elsewhere points to."""
+    visited, count = torch.zeros(1, 2, 3, dtype=torch.bool), torch.zeros(1, 2, dtype=torch.long)
+    nodes = torch.tensor([[1, node]])
+    demand = torch.ones(1, 3, dtype=torch.long)
+    time, travel = torch.zeros(1, 2).double(), torch.ones(1, 3, 3).double()
+    with pytest.raises(IndexError):
+        native.visit(visited, count, nodes)
+    with pytest.raises(IndexError):
+        native.loaded(count, demand, nodes, 1)
+    with pytest.raises(IndexError):
+        native.in_time(time, nodes, torch.zeros_like(nodes), travel, travel[:, :1].contiguous())
+    for current, target in ((nodes, count), (count, nodes)):
+        with pytest.raises(IndexError):
+            native.ready(time, current, target, travel, travel[:, 0].contiguous(), None, 1)

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from nco.policies import fused, native
 from nco.policies.layers import EncoderLayer
-from tests.policies.test_native import needs_kernels, randn, without_kernels
+from tests.kernels import every_build, without_kernels
+from tests.policies.test_native import randn
 
-pytestmark = needs_kernels
+pytestmark = every_build
 SIZES = [(5, 33), (1, 20), (3, 1)]  # instances, nodes: more and less than a piece of rows
 
 

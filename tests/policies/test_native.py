@@ -12,6 +12,7 @@ from nco.envs import RoutingEnv, problem
 from nco.policies import AttentionPolicy, native
 from nco.policies.base import Policy
 from nco.policies.layers import Norm, attend, point
+from tests.kernels import every_build, without_kernels
 from tests.policies.small import small_policy
 
 GENERATORS = {"tsp": TSPGenerator, "cvrp": CVRPGenerator, "sdvrp": CVRPGenerator}
@@ -22,7 +23,7 @@ OPTIONS = [
     {"graph_context": False, "project_logit_keys": False},
     {"neighbours": 5, "distance_bias": True},
 ]
-needs_kernels = pytest.mark.skipif(native.library() is None, reason="no C++ compiler here")
+pytestmark = every_build
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -41,7 +42,6 @@ def gradients(value: Tensor, inputs: list[Tensor], seed: int = 5) -> tuple[Tenso
     return torch.autograd.grad((value * randn(*value.shape, seed=seed)).sum(), inputs)
 
 
-@needs_kernels
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(
     "sizes", [(3, 2, 9, 20, 16), (2, 8, 17, 51, 16), (1, 4, 1, 101, 32), (2, 1, 8, 3, 128)]
@@ -63,7 +63,6 @@ def test_attention_equals_pytorch(sizes: tuple[int, ...], masked: bool) -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-@needs_kernels
 def test_attention_survives_large_scores() -> None:
     """Scores in the hundreds neither overflow nor lose the largest one."""
     q, k, v = (60 * randn(1, 1, 9, 16, seed=s) for s in range(3))
@@ -71,7 +70,6 @@ def test_attention_survives_large_scores() -> None:
     torch.testing.assert_close(found, F.scaled_dot_product_attention(q, k, v), rtol=1e-4, atol=1e-3)
 
 
-@needs_kernels
 def test_packed_self_attention_equals_pytorch() -> None:
     """Queries, keys and values side by side in one tensor, and one gradient for it."""
     packed = randn(3, 11, 3, 2, 16).requires_grad_()
@@ -83,7 +81,6 @@ def test_packed_self_attention_equals_pytorch() -> None:
     torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-@needs_kernels
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("nodes", [1, 16, 51])
 def test_pointer_equals_its_definition(nodes: int, biased: bool) -> None:
@@ -102,7 +99,6 @@ def test_pointer_equals_its_definition(nodes: int, biased: bool) -> None:
         assert torch.equal(mine[~mask], torch.zeros_like(mine[~mask]))
 
 
-@needs_kernels
 def test_instance_norm_equals_pytorch() -> None:
     """Values and all gradients are those of InstanceNorm1d, far from the origin too."""
     norm = Norm(32, "instance")
@@ -115,10 +111,6 @@ def test_instance_norm_equals_pytorch() -> None:
     pairs = zip(gradients(norm(x), inputs), gradients(expected, inputs), strict=True)
     for mine, theirs in pairs:
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
-
-
-def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "library", lambda: None)
 
 
 def step_by_step(policy: Policy, env: RoutingEnv, instance, actions: Tensor) -> Tensor:
@@ -171,7 +163,7 @@ def test_losses_and_gradients_are_those_of_the_plain_loop(
 def test_solutions_are_the_same_without_kernels(
     name: str, options: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Greedy and multi-start decoding find the same solutions with and without a compiler."""
+    """Greedy and multi-start decoding find the same solutions with and without kernels."""
     env = problem(name)
     policy: AttentionPolicy = small_policy(env, 1, norm="instance", **WIDE | options).eval()
     instance = GENERATORS[name](20)(3, seeded(6))
@@ -186,25 +178,3 @@ def test_solutions_are_the_same_without_kernels(
     without_kernels(monkeypatch)
     for mine, plain in zip(with_kernels, solve(), strict=True):
         torch.testing.assert_close(mine, plain)
-
-
-def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No compiler, or NCO_KERNELS=0: everything falls back to PyTorch."""
-    plain = native.library.__wrapped__
-    monkeypatch.setenv("NCO_KERNELS", "0")
-    assert plain() is None
-    monkeypatch.delenv("NCO_KERNELS")
-    monkeypatch.setattr("shutil.which", lambda _: None)
-    assert plain() is None
-
-
-@needs_kernels
-def test_kernels_are_built_in_the_users_cache(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One file, no leftovers; where nothing can be written there are no kernels, and no error."""
-    plain = native.library.__wrapped__
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert plain() is not None and plain() is not None
-    assert len(list((tmp_path / "nco").iterdir())) == 1
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert plain() is None

@@ -12,10 +12,11 @@ from nco.decoding import Greedy, Rollouts, Sampling, Strategy, rollout
 from nco.envs import PROBLEMS as PROBLEM_ROWS
 from nco.envs import RoutingEnv, native_rules, problem
 from nco.policies import AttentionPolicy, NativeRollout, OutOfTime, Plan, Policy, native
+from tests.kernels import every_build, without_kernels
 from tests.policies.small import small_policy
-from tests.policies.test_native import GENERATORS, OPTIONS, WIDE, needs_kernels, step_by_step
+from tests.policies.test_native import GENERATORS, OPTIONS, WIDE, step_by_step
 
-pytestmark = needs_kernels
+pytestmark = every_build
 PROBLEMS = ["tsp", "cvrp"]
 
 
@@ -136,16 +137,14 @@ def test_demands_beyond_single_precision_are_left_to_the_loop_over_steps() -> No
     env, instance = problem("cvrp"), CVRPGenerator(5)(1, seeded(1))
     assert native_rules(env, instance) is not None
     assert native_rules(env, instance.copy().set("capacity", instance["capacity"] + 2**24)) is None
-    assert native.library() is not None
 
 
-@pytest.mark.skipif(
-    native.library() is None or not native.has_tiles(), reason="no matrix unit for bfloat16 here"
-)
 @pytest.mark.parametrize("rollouts", [1, 2, 8, 13])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_matrix_unit_is_near_single_precision(name: str, rollouts: int) -> None:
     """Along the same moves, likelihoods under autocast are those in single precision to 1 %."""
+    if not native.has_tiles():
+        pytest.skip("no matrix unit for bfloat16 in this build")
     env = problem(name)
     policy = small_policy(env, 4, norm="instance", **WIDE | OPTIONS[1] | {"dim": 64}).eval()
     instance = GENERATORS[name](15)(3, seeded(4))
@@ -160,3 +159,62 @@ def test_the_matrix_unit_is_near_single_precision(name: str, rollouts: int) -> N
             near = policy.evaluate(embeddings, driven)
     assert not torch.equal(near, exact)
     torch.testing.assert_close(near, exact, rtol=0.01, atol=0.05)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("weight", ["node_tables.weight", "out.weight", "feed_forward.0.bias"])
+@pytest.mark.parametrize("strategy", [Greedy(), Sampling()])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_weights_without_numbers_are_told(
+    name: str, strategy: Strategy, weight: str, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One weight that is NaN or infinite is an error that says where, with and without kernels."""
+    env = problem(name)
+    policy = small_policy(env, 1, norm="instance", **WIDE | OPTIONS[1]).eval()
+    instance = GENERATORS[name](12)(3, seeded(4))
+    with torch.no_grad():
+        policy.decoder.get_parameter(weight).view(-1)[-1] = value
+    told = []
+    for _ in range(2):
+        try:
+            rollout(env, policy, instance, strategy, 3, rng=seeded(1))
+            told.append("")
+        except FloatingPointError as error:
+            told.append(str(error))
+        without_kernels(monkeypatch)
+    assert told[0] == told[1]
+    # A bounded function of something infinite may be a number.
+    assert "logits are not finite (instance 0, step " in told[0] or value == torch.inf
+
+
+def test_moves_that_are_no_nodes_are_errors() -> None:
+    """Imposed first moves and given ones are looked at before they are used."""
+    env = problem("cvrp")
+    policy = small_policy(env, 1, norm="instance", **WIDE).eval()
+    instance = GENERATORS["cvrp"](12)(1, seeded(4))
+    with pytest.raises(IndexError):
+        rollout(env, policy, instance, Greedy(), 2, torch.tensor([[1, 13]]))
+    found = rollout(env, policy, instance, Greedy(), 2, record=True).trajectory
+    assert isinstance(found, NativeRollout)
+    found.actions[0, 1, 2] = -1
+    with pytest.raises(IndexError):
+        policy.evaluate(policy.encode(env.features(instance)), found)
+
+
+def test_a_draw_at_any_temperature_is_a_node_that_may_come_next() -> None:
+    """Even where every weight is the same: what is forbidden has none."""
+    env = problem("cvrp")
+    policy = small_policy(env, 1, norm="instance", **WIDE).eval()
+    instance = GENERATORS["cvrp"](12)(2, seeded(4))
+    found = rollout(env, policy, instance, Sampling(temperature=1e30), 50, rng=seeded(1))
+    for b, row in enumerate(found.actions):
+        one = instance[b : b + 1]
+        assert all(not env.check(one, env.visits.routes(one, a.tolist())) for a in row)
+
+
+def test_an_instance_without_a_move_is_no_way_out_of_memory() -> None:
+    """Where no customer fits, rollouts wait at the depot, also when moves are drawn."""
+    env, instance = problem("cvrp"), CVRPGenerator(6)(2, seeded(1))
+    instance["demand"][0, 1:] = instance["capacity"][0] + 1
+    found = rollout(env, small_policy(env, 1, **WIDE), instance, Sampling(), 9, rng=seeded(2))
+    assert (found.actions[0] == 0).all() and found.actions[1].max() == 6

@@ -23,13 +23,14 @@ from nco.solvers.base import refuse_infeasible
 from nco.solvers.heuristics.savings import savings
 from nco.solvers.hybrid.cooperative import CooperativeSearch
 from nco.solvers.hybrid.decompose import separable
-from nco.solvers.hybrid.engines import Engine, Task, find_engine
+from nco.solvers.hybrid.engines import Engine, ORToolsEngine, Task, find_engine
 from nco.solvers.hybrid.incumbent import Incumbent
 from nco.solvers.hybrid.large_scale import construct, improve_parts
 from nco.solvers.hybrid.partition import improve_halves, possible
 from nco.solvers.hybrid.proposals import Proposals, Propose
 from nco.solvers.hybrid.worker import Setting, Worker
 from nco.solvers.hybrid.worker_pool import WorkerPool
+from nco.solvers.ortools import ORTools
 from nco.solvers.pyvrp import expresses
 from nco.solvers.threads import one_thread
 
@@ -180,6 +181,11 @@ class Hybrid:
         if incumbent.best is None:
             return judge(env, incumbent.instance, (), seconds, name)
         return replace(incumbent.best, seconds=seconds, solver=name, trace=tuple(incumbent.trace))
+
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """See `nco.solvers.base.Solver`: what no classical search expresses."""
+        if isinstance(find_engine(env, instance), ORToolsEngine):
+            ORTools().require(env, instance)
 
     def policy_for(self, env: RoutingEnv) -> Released | None:
         """

@@ -112,6 +112,10 @@ class ORTools:
         seconds = time.perf_counter() - began
         return never_worse(judge(env, instance, routes, seconds, self.name, trace), start)
 
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """See `nco.solvers.base.Solver`."""
+        build(_draft(env, instance))
+
     def _attempts(
         self, draft: Draft, start: Solution | None
     ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64] | None]]:

@@ -82,6 +82,10 @@ class PolicySolver:
         name = f"policy {released.name} (nco {__version__})"
         return never_worse(judge(env, instance, best.routes, seconds, name, best.trace), start)
 
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """See `nco.solvers.base.Solver`."""
+        self.policy_for(env).require(env)
+
     def policy_for(self, env: RoutingEnv) -> Released:
         """See `nco.solvers.base.UsesPolicy`; without one there is an `InputError`."""
         return self.policy or default_policy(env)

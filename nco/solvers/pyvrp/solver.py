@@ -78,6 +78,10 @@ class PyVRP:
         seconds = time.perf_counter() - began
         return never_worse(judge(env, instance, routes, seconds, self.name, trace.found), start)
 
+    def require(self, env: RoutingEnv, instance: TensorDict) -> None:
+        """See `nco.solvers.base.Solver`."""
+        draft_of(env, instance).build()
+
     def _stop(self, began: float, time_limit: float | None) -> StoppingCriterion:
         """
         The stopping criterion. Building the data counts, other than with PyVRP's ``MaxRuntime``.

@@ -17,8 +17,8 @@ from nco.data.errors import InputError
 from nco.envs import RoutingEnv, problem
 from nco.hub import released as module
 from nco.hub.released import CARD, WEIGHTS, default_policy, load_policy, parts, save_policy, shipped
+from nco.hub.weights import policy_weights
 from nco.policies import Policy
-from nco.training.module import policy_weights
 from tests.envs.random_instances import draw
 from tests.nco.training.runs import TINY, fit, write
 from tests.policies.small import SMALL, small_policy
