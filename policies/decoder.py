@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nco.envs import Context, Features, FeatureSpec
 from nco.policies.candidates import nearest_allowed
-from nco.policies.layers import attend, point, rows
+from nco.policies.layers import attend, point, require_heads, rows
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class PointerDecoder(nn.Module):
     ):
         super().__init__()
         self.neighbours = neighbours
+        require_heads(dim, heads)
         self.heads = heads
         self.tanh_clipping = tanh_clipping
         tables = 2 + project_logit_keys + spec.context_nodes

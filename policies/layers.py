@@ -100,6 +100,19 @@ def point(
     return logits.masked_fill(~mask, float("-inf")).log_softmax(-1)
 
 
+def require_heads(dim: int, heads: int) -> None:
+    """
+    Refuses channels that cannot be divided among attention heads.
+
+    Raises
+    ------
+    ValueError
+        ``dim`` is no multiple of ``heads``.
+    """
+    if heads < 1 or dim < 1 or dim % heads:
+        raise ValueError(f"{dim} channels for {heads} heads, expected a multiple of the heads")
+
+
 class SelfAttention(nn.Module):
     """
     Multi-head self-attention over nodes, ``[B, N, D]`` to ``[B, N, D]`` (Kool et al. 2019, eq. 2).
@@ -114,6 +127,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int, bias: bool = True):
         super().__init__()
+        require_heads(dim, heads)
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=bias)

@@ -16,12 +16,14 @@ from typing import Any
 
 import torch
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 from safetensors.torch import save_file
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
+from nco.data.limits import read_bytes
 from nco.envs import RoutingEnv
+from nco.hub.building import build
+from nco.hub.card_text import MAX_CHARACTERS, read_yaml
 from nco.hub.coverage import obstacles, widen
 from nco.hub.weights import (
     DESCRIPTION,
@@ -154,31 +156,10 @@ def load_policy(source: str | Path) -> Released:
             f"policy {str(source)!r}: no such folder or checkpoint, and not among the shipped ones "
             f"({', '.join(shipped()) or 'none'})"
         )
-    env, policy = build(card, path)
-    load_weights(policy, policy_weights(path), path)
+    weights = policy_weights(path)
+    env, policy = build(card, path, weights)
+    load_weights(policy, weights, path)
     return Released(str(source), policy.eval(), env, card)
-
-
-def build(card: Mapping[str, Any], path: Path) -> tuple[RoutingEnv, Policy]:
-    """
-    The environment and the untrained policy that a card describes.
-
-    Raises
-    ------
-    InputError
-        The card names unknown classes or settings.
-    """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(RoutingEnv, "env", required=True)
-    parser.add_subclass_arguments(Policy, "policy", required=True)
-    parser.link_arguments("env", "policy.init_args.env")
-    try:
-        config = parser.parse_object({key: card[key] for key in ("env", "policy")})
-        built = parser.instantiate(config)
-    except (ArgumentError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: describes no policy that can be built ({reason})") from None
-    return built.env, built.policy
 
 
 def card_of_checkpoint(path: Path) -> dict[str, Any]:
@@ -198,7 +179,7 @@ def card_of_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: {reason}, expected a checkpoint of nco fit or of a RoutingModule"
         )
     try:
-        config = yaml.safe_load(text)
+        config = read_yaml(text)
         model = config["model"]
         policy = dict(config["policy"] if "policy" in config else model["init_args"]["policy"])
         policy["init_args"] = _without(policy.get("init_args") or {}, "env")
@@ -210,7 +191,7 @@ def card_of_checkpoint(path: Path) -> dict[str, Any]:
             **({"data": config["data"]} if "data" in config else {}),
         }
         card = {"env": config["env"], "policy": policy, "training": _portable(training)}
-    except (KeyError, TypeError, AttributeError, yaml.YAMLError):
+    except (KeyError, TypeError, AttributeError, InputError):
         raise InputError(f"{path}: no policy in its configuration") from None
     return card
 
@@ -279,11 +260,16 @@ def save_policy(
 
 def _read_card(path: Path) -> dict[str, Any]:
     try:
-        card = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a card") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no YAML ({' '.join(str(error).split())})") from None
+        raw = read_bytes(path, MAX_CHARACTERS)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: cannot be read ({reason}), expected a card") from None
+    try:
+        card = read_yaml(raw.decode())
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no YAML ({error})") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}, expected a card") from None
     if not isinstance(card, dict) or not {"env", "policy"} <= card.keys():
         raise InputError(f"{path}: expected the keys env and policy")
     return card

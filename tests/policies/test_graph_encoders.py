@@ -13,7 +13,7 @@ from nco.data.generators import CVRPGenerator, TSPGenerator
 from nco.data.seeding import seeded
 from nco.decoding import MultiStart
 from nco.envs import Features, problem
-from nco.hub.released import build
+from nco.hub.building import build
 from nco.policies import AttentionPolicy
 from nco.policies.encoder import Encoder
 from nco.policies.graph import GatedGCN, GATv2, GraphTransformer, near_graph
@@ -214,7 +214,7 @@ def test_encoder_is_chosen_in_yaml(encoder: str) -> None:
             },
         },
     }
-    _, policy = build(card, Path("card"))
+    _, policy = build(card, Path("card"), {})
     assert type(policy.encoder).__name__ == encoder
     assert len(policy.encoder.layers) == 2
     assert policy.decoder.no_node.shape == (1, 16)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from nco.data.errors import InputError
+from nco.hub.building import build
 from nco.hub.importers import restricted_pickle
-from nco.hub.released import build, save_policy
+from nco.hub.released import save_policy
 from nco.policies import AttentionPolicy
 from nco.policies.encoder import AttentionEncoder
 
@@ -72,7 +73,7 @@ def import_attention_model(directory: Path, out: Path) -> None:
             "graph_size": args.get("graph_size"),
         },
     }
-    policy = build(card, directory / "args.json")[1]
+    policy = build(card, directory / "args.json", state)[1]
     assert isinstance(policy, AttentionPolicy)
     try:
         policy.load_state_dict(translate(state, policy))
