@@ -148,6 +148,25 @@ class RoutingModule(Recorded, L.LightningModule):
         given = getattr(self, "constructed_with", {})
         return {k: v for k, v in given.items() if isinstance(v, bool | int | float | str)}
 
+    def split(self, batch: TensorDict) -> tuple[TensorDict, Tensor | None]:
+        """
+        The instances ``[B]`` of a batch, and their solutions ``[B, T]`` if it has them.
+
+        Instances of a data set, each with a batch dimension of its own, come collated to ``[B, 1]``
+        and are taken as ``[B]``.
+
+        Raises
+        ------
+        InputError
+            The instances lack what a rule of the environment reads.
+        """
+        if batch.batch_dims == 2:
+            batch = batch.flatten(0, 1)
+        solved = "actions" in batch.keys()
+        instance, actions = (batch["instance"], batch["actions"]) if solved else (batch, None)
+        self.env.require(instance)
+        return instance, actions
+
     def validation_step(self, batch: TensorDict, batch_idx: int, dataloader_idx: int = 0) -> None:
         self._decode("val", batch, batch_idx)
 
@@ -156,11 +175,11 @@ class RoutingModule(Recorded, L.LightningModule):
 
     def predict_step(self, batch: TensorDict, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Actions ``[B, T]`` of the best rollout of each instance."""
-        instance, _ = split(batch)
+        instance, _ = self.split(batch)
         return self.search(self.env, self.policy, instance, self.rng(batch_idx)).best()[0]
 
     def _decode(self, stage: str, batch: TensorDict, batch_idx: int) -> None:
-        instance, actions = split(batch)
+        instance, actions = self.split(batch)
         cost = self.search(self.env, self.policy, instance, self.rng(batch_idx)).best()[1]
         values = {f"{stage}/cost": cost.mean()}
         if actions is not None:
@@ -177,10 +196,3 @@ class RoutingModule(Recorded, L.LightningModule):
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
-
-
-def split(batch: TensorDict) -> tuple[TensorDict, Tensor | None]:
-    """Instances, and their solutions if the batch has them."""
-    if "actions" in batch.keys():
-        return batch["instance"], batch["actions"]
-    return batch, None
