@@ -36,7 +36,7 @@ def solve(path: Path, seconds: float) -> None:
     solution = PyVRP().solve(problem(file.problem), file.instance, seconds, seed=1)
     print(f"{file.name}: {solution.cost:g} (before: {file.best_known})", flush=True)
     if solution.feasible and (file.best_known is None or solution.cost < file.best_known):
-        routes = [route.visits for route in solution.routes]
+        routes = solution.routes
         write_solution(path.with_suffix(".sol"), routes, solution.cost)
         assert read_solution(path.with_suffix(".sol"))[1] == solution.cost
 

@@ -97,3 +97,11 @@ class Constraint(ABC):
         ``route`` is `InstanceView.alone`: there and back, with the partner of a shipment.
         """
         return None
+
+    def loads(self, plain: InstanceView, routes: Sequence[Route]) -> list[list[float]] | None:
+        """
+        What is aboard of every route on leaving the depot and each customer, for a schedule.
+
+        None where the rule is not about loads. The routes have known nodes only.
+        """
+        return None

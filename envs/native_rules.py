@@ -43,12 +43,15 @@ def native_rules(env: "RoutingEnv", instance: TensorDict) -> NativeRules | None:
     device = instance["locs" if "locs" in instance.keys() else "distance"].device
     if device.type != "cpu" or torch.compiler.is_compiling():
         return None
-    if type(env.visits) is Tour and not rules:
-        return NativeRules()
-    if type(env.visits) is not DepotRoutes or rules != [Capacity]:
+    tour = type(env.visits) is Tour and not rules
+    if not tour and (type(env.visits) is not DepotRoutes or rules != [Capacity]):
         return None
+    if open_ways(instance) is not None:
+        return None
+    if tour:
+        return NativeRules()
     capacity = instance["capacity"]
-    if capacity.ndim != 1 or open_ways(instance) is not None:
+    if capacity.ndim != 1:
         return None
     demand = in_single_precision(instance)
     return None if demand is None else NativeRules(demand.contiguous(), capacity.contiguous())

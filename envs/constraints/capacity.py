@@ -1,6 +1,8 @@
 """What a vehicle carries on one route is bounded."""
 
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import sub
 
 from tensordict import TensorDict
 from torch import Tensor
@@ -87,6 +89,14 @@ class Capacity(Constraint):
             if (demand := plain.demand[node]) > capacity:
                 return Violation("capacity", f"demand {demand} of node {node}, capacity {capacity}")
         return None
+
+    def loads(self, plain: InstanceView, routes: Sequence[Route]) -> list[list[float]] | None:
+        return [unloading([plain.demand[node] for node in route.visits]) for route in routes]
+
+
+def unloading(amounts: Sequence[float]) -> list[float]:
+    """What is aboard at first, all of the deliveries, and after each of them."""
+    return list(accumulate(amounts, sub, initial=sum(amounts)))
 
 
 def in_single_precision(instance: TensorDict) -> Tensor | None:

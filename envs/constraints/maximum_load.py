@@ -1,6 +1,7 @@
 """What a vehicle carries is bounded at every moment of a route, deliveries and pickups together."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from tensordict import TensorDict
@@ -84,23 +85,26 @@ class MaximumLoad(Constraint):
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         plain, found = InstanceView(instance), []
-        demand, backhaul = plain.of_nodes("demand"), plain.of_nodes("backhaul")
-        change = [0.0] * plain.nodes
-        if self.shipments:
-            amounts = plain.of_nodes("shipment")
-            for node, target in enumerate(plain.of_nodes("delivery")):
-                if target:
-                    change[node] += amounts[node]
-                    change[int(target)] -= amounts[node]
-        for k, route in plain.known(routes):
-            load = highest = sum(demand[node] for node in route.visits)
-            for node in route.visits:
-                load += backhaul[node] + change[node] - demand[node]
-                highest = max(highest, load)
+        known = list(plain.known(routes))
+        for (k, route), loads in zip(known, self.loads(plain, [r for _, r in known]), strict=True):
+            highest = max(loads)
             capacity = plain.of_vehicle("capacity", route.vehicle)
             if highest > capacity:
                 message = f"load {highest}, capacity {capacity}"
                 found.append(Violation("capacity", message, route=k))
+        return found
+
+    def loads(self, plain: InstanceView, routes: Sequence[Route]) -> list[list[float]]:
+        demand, change = plain.demand, list(plain.backhaul)
+        if self.shipments:
+            for node, target in enumerate(plain.of_nodes("delivery")):
+                if target:
+                    change[node] += plain.shipment[node]
+                    change[int(target)] -= plain.shipment[node]
+        found = []
+        for route in routes:
+            changes = (change[node] - demand[node] for node in route.visits)
+            found.append(list(accumulate(changes, initial=sum(demand[n] for n in route.visits))))
         return found
 
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:

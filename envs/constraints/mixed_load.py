@@ -57,12 +57,16 @@ class MixedLoad(Constraint):
         return torch.where(_flag(state.instance)[:, None, None], exchanged, usual)
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
-        rule = self.exchanged if bool(_flag(instance)[0]) else self.usual
-        return rule.violations(instance, routes)
+        return self._rule(instance).violations(instance, routes)
 
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
-        rule = self.exchanged if bool(_flag(plain.instance)[0]) else self.usual
-        return rule.refuses(plain, route)
+        return self._rule(plain.instance).refuses(plain, route)
+
+    def loads(self, plain: InstanceView, routes: Sequence[Route]) -> list[list[float]]:
+        return self._rule(plain.instance).loads(plain, routes)
+
+    def _rule(self, instance: TensorDict) -> MaximumLoad | OneCommodity:
+        return self.exchanged if bool(_flag(instance)[0]) else self.usual
 
 
 def _flag(instance: TensorDict) -> Tensor:

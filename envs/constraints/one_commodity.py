@@ -1,6 +1,7 @@
 """What was picked up may be delivered later on the same route."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from tensordict import TensorDict
@@ -71,15 +72,21 @@ class OneCommodity(Constraint):
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         plain, found = InstanceView(instance), []
-        demand, backhaul = plain.of_nodes("demand"), plain.of_nodes("backhaul")
-        for k, route in plain.known(routes):
-            sums = [0.0]
-            for node in route.visits:
-                sums.append(sums[-1] + demand[node] - backhaul[node])
-            span, capacity = max(sums) - min(sums), plain.of_vehicle("capacity", route.vehicle)
+        known = list(plain.known(routes))
+        for (k, route), loads in zip(known, self.loads(plain, [r for _, r in known]), strict=True):
+            span, capacity = max(loads), plain.of_vehicle("capacity", route.vehicle)
             if span > capacity:
                 message = f"load {span}, capacity {capacity}"
                 found.append(Violation("capacity", message, route=k))
+        return found
+
+    def loads(self, plain: InstanceView, routes: Sequence[Route]) -> list[list[float]]:
+        """The vehicle leaves with the least load that suffices."""
+        found = []
+        for route in routes:
+            changes = (plain.backhaul[node] - plain.demand[node] for node in route.visits)
+            sums = list(accumulate(changes, initial=0.0))
+            found.append([load - min(sums) for load in sums])
         return found
 
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:

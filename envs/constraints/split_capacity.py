@@ -8,7 +8,9 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.envs.checking.routes import Route, Violation
+from nco.envs.checking.view import InstanceView
 from nco.envs.constraint import Constraint
+from nco.envs.constraints.capacity import unloading
 from nco.envs.state import State
 
 
@@ -93,6 +95,11 @@ class SplitCapacity(Constraint):
                 message = f"capacity {capacity} lets {delivered} of {wanted} be delivered"
                 found.append(Violation("capacity", message))
         return found
+
+    def loads(self, plain: InstanceView, routes: Sequence[Route]) -> list[list[float]] | None:
+        demand = [int(amount) for amount in plain.demand]
+        capacity = int(plain.of_vehicle("capacity", 0))
+        return [unloading(amounts) for amounts in deliveries(demand, capacity, routes)]
 
 
 def deliveries(

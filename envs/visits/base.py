@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
+from operator import index
 from typing import NamedTuple
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.state import State, one_hot
@@ -89,6 +91,39 @@ class Visits(ABC):
     @abstractmethod
     def actions(self, instance: TensorDict, routes: Sequence[Route]) -> list[int]:
         """A sequence of actions that drives the routes: the inverse of `routes`."""
+
+    def as_routes(
+        self, instance: TensorDict, routes: Sequence[Route | Sequence[int]]
+    ) -> list[Route]:
+        """
+        Routes that may be given as plain lists of nodes, with or without the depots at their ends.
+
+        Where there are several depot nodes, a list has to begin with its own.
+
+        Raises
+        ------
+        InputError
+            A route is none, or does not tell its depot node; ``instance`` has batch size 1.
+        """
+        depots, found = self.depots(instance), []
+        if isinstance(routes, Route):
+            raise InputError("routes: a single route, expected a list of routes")
+        for k, route in enumerate(routes):
+            if isinstance(route, Route):
+                found.append(route)
+                continue
+            try:
+                nodes = [index(node) for node in route]
+            except TypeError:
+                what = f"routes[{k}]: {str(route)[:40]!r}"
+                raise InputError(f"{what}, expected a list of whole numbers") from None
+            if depots > 1 and nodes and nodes[0] >= depots:
+                raise InputError(
+                    f"routes[{k}]: begins with node {nodes[0]}, expected its depot node, "
+                    f"0 to {depots - 1}, in front"
+                )
+            found += self.routes(instance, nodes)
+        return found
 
     @abstractmethod
     def legs(self, instance: TensorDict, actions: Tensor) -> Legs:

@@ -92,12 +92,12 @@ class Output:
         path = self.target(run.file, run.solver)
         if path is None or not run.solution.feasible or run.cost is None:
             return
-        write_routes(path, run.env, run.file, run.solution.routes, run.cost)
+        write_routes(path, run.env, run.file, run.solution.vehicle_routes, run.cost)
         if self.plot:
             from nco.plotting.solution import plot_routes  # with matplotlib, for pictures alone
 
             picture = path.with_suffix(".png")
-            instance, routes = run.file.instance, run.solution.routes
+            instance, routes = run.file.instance, run.solution.vehicle_routes
             labels = run.file.labels
             plot_routes(picture, run.env, instance, routes, run.file.name, _facts(run), labels)
 
@@ -121,7 +121,7 @@ def require_writable(path: Path) -> None:
 
 def _facts(run: Run) -> str:
     """The line under a picture's title."""
-    count = len(run.solution.routes)
+    count = len(run.solution.vehicle_routes)
     facts = [f"cost {show_cost(run.cost)}"]
     if run.gap is not None:
         facts.append(f"gap {show_gap(run.gap)}")

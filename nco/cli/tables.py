@@ -148,7 +148,7 @@ def tables_of_info(found: Mapping[str, Any]) -> list[Table]:
 def is_best(run: Run, runs: Iterable[Run]) -> bool:
     """Whether no other feasible run of the same file costs less."""
     return run.solution.feasible and all(
-        run.solution.cost <= other.solution.cost
+        run.solution.value <= other.solution.value
         for other in runs
         if other.file.path == run.file.path and other.solution.feasible
     )

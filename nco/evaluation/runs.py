@@ -44,7 +44,7 @@ class Run:
     @property
     def cost(self) -> float | None:
         """As people state it, whole numbers as integers; None where there is no solution."""
-        return stated(self.env, self.solution.cost)
+        return stated(self.env, self.solution.value)
 
     @property
     def reference(self) -> float | None:
@@ -61,7 +61,7 @@ class Run:
     @property
     def routes(self) -> list[list[int]]:
         """Customers numbered as in ``.sol`` files; the one route of a TSP tour has all nodes."""
-        return numbered(self.env, self.file, self.solution.routes)
+        return numbered(self.env, self.file, self.solution.vehicle_routes)
 
     def as_json(self) -> dict[str, Any]:
         """All fields of the ``--json`` output of ``nco solve`` and ``nco compare``."""

@@ -220,7 +220,7 @@ def _solve(env: RoutingEnv, columns: dict[str, np.ndarray], settings: Settings) 
     found = solver.solve(env, instance, settings.time_limit, settings.seed)
     if not found.feasible:
         raise InputError(f"no feasible solution: {found.violations[0].message}")
-    tour = env.visits.actions(instance, found.routes)
+    tour = env.visits.actions(instance, found.vehicle_routes)
     if isinstance(env.visits, Tour):
         return {"tour": tour, "cost": found.cost}
     # A giant tour begins at the depot, or by choosing one; its cost is in the unit of the grid.

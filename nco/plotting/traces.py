@@ -37,12 +37,13 @@ def plot_runs(path: Path, runs: Sequence[Run]) -> None:
     traces: dict[str, list[list[tuple[float, float]]]] = {name: [] for name in solvers}
     references: list[float] = []
     for found in shared:
-        best = min(run.solution.cost for run in found.values())
+        best = min(run.solution.value for run in found.values())
         known = next(iter(found.values())).file.best_known
-        references.append(best if known is None else known)
+        sign = -1 if next(iter(found.values())).env.objective.maximised else 1
+        references.append(best if known is None else sign * known)
         for name, run in found.items():
-            last = (run.solution.seconds, run.solution.cost)
-            traces[name].append([*run.solution.trace, last])
+            last = (run.solution.seconds, run.solution.value)
+            traces[name].append([*run.solution.history, last])
     unknown = sum(next(iter(found.values())).file.best_known is None for found in shared)
     count = len(shared)
     subtitle = f"{count} file{'s' * (count != 1)} that every solver solved"
@@ -107,7 +108,7 @@ def mean_gaps(
     runs: Sequence[Sequence[tuple[float, float]]], references: Sequence[float]
 ) -> tuple[Points, Points]:
     """
-    Mean gap over several runs as a step function of time.
+    Mean gap over several runs as a step function of time; costs are minimised.
 
     Parameters
     ----------
@@ -129,7 +130,8 @@ def mean_gaps(
     for run, reference in zip(runs, references, strict=True):
         seconds, costs = np.array(run, dtype=float).T
         best = np.minimum.accumulate(costs)
-        gaps += 100 * (best[np.searchsorted(seconds, times, side="right") - 1] / reference - 1)
+        at = np.searchsorted(seconds, times, side="right") - 1
+        gaps += 100 * (best[at] - reference) / abs(reference)
     return times, gaps / len(runs)
 
 

@@ -102,6 +102,23 @@ def find_row(table: Mapping[type, Row], part: object, solver: str) -> Row:
     return table[type(part)]
 
 
+def require_single(instance: TensorDict) -> TensorDict:
+    """
+    The instance, if it is a single one.
+
+    Raises
+    ------
+    InputError
+        It is a batch, of which a solver would solve the first one only.
+    """
+    if instance.batch_size != (1,):
+        found = list(instance.batch_size)
+        raise InputError(
+            f"instance: batch size {found}, expected [1]: a solver takes one, nco.solve a batch"
+        )
+    return instance
+
+
 def refuse_infeasible(env: RoutingEnv, instance: TensorDict, time_limit: float | None) -> None:
     """
     Finds out beforehand what no solver could do.
@@ -109,8 +126,9 @@ def refuse_infeasible(env: RoutingEnv, instance: TensorDict, time_limit: float |
     Raises
     ------
     InputError
-        The instance has no solution, or there is no time to look for one.
+        It is no single instance, it has no solution, or there is no time to look for one.
     """
+    require_single(instance)
     if time_limit is not None and not (0 < time_limit < math.inf):
         raise InputError(f"time limit: {time_limit}, expected a positive number of seconds")
     reasons = env.impossible(instance)
@@ -122,6 +140,6 @@ def never_worse(found: Solution, start: Solution | None) -> Solution:
     """What was found, or the start's routes if they are better."""
     if start is None or not start.feasible:
         return found
-    if found.feasible and found.cost <= start.cost:
+    if found.feasible and found.value <= start.value:
         return found
-    return replace(found, routes=start.routes, cost=start.cost, violations=())
+    return replace(found, vehicle_routes=start.vehicle_routes, value=start.value, violations=())

@@ -120,7 +120,7 @@ def test_any_single_corruption_is_caught(nodes: int, seed: int, data: st.DataObj
 def test_a_judged_solution_keeps_its_flaws() -> None:
     """`judge` recomputes cost and flaws from the routes alone, and drops empty routes."""
     good = judge(problem("cvrp"), CVRP, [*GOOD, Route(())], 1.5, "by hand")
-    assert good.feasible and good.routes == GOOD and good.seconds == 1.5
+    assert good.feasible and good.vehicle_routes == GOOD and good.seconds == 1.5
     locs = CVRP["locs"][0].double()
     path = torch.tensor([0, 1, 2, 5, 0, 4, 3, 0])
     length = (locs[path[1:]] - locs[path[:-1]]).norm(dim=-1).sum()

@@ -188,9 +188,9 @@ def test_corrupt_tours_are_named(
 def test_an_empty_tour_is_a_solution() -> None:
     """Staying at home is a feasible solution of the OP, and none of the PCTSP."""
     home = judge(problem("op"), OP, [], 0.0, "by hand")
-    assert home.feasible and home.cost == 0
+    assert home.feasible and home.value == 0
     poor = judge(problem("pctsp"), PCTSP, [], 0.0, "by hand")
-    assert not poor.feasible and poor.cost == math.inf
+    assert not poor.feasible and poor.value == math.inf
 
 
 def test_customers_out_of_reach_are_no_obstacle() -> None:

@@ -91,5 +91,5 @@ class CooperativeSearch:
             return False
         return (
             not found.routes
-            or incumbent.env.routes_cost(incumbent.instance, found.routes) > incumbent.best.cost
+            or incumbent.env.routes_cost(incumbent.instance, found.routes) > incumbent.best.value
         )

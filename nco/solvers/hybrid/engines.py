@@ -14,7 +14,7 @@ from nco.data.instance import num_nodes
 from nco.envs import Route, RoutingEnv
 from nco.envs.objectives import Distance
 from nco.envs.visits.tour import Tour
-from nco.solution import Solution
+from nco.solution import judge
 from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.hybrid.decompose import into_part, out_of_part, restrict
 from nco.solvers.hybrid.local_search import PART_HISTORY, Penalties, PyVRPSearch
@@ -118,7 +118,7 @@ class FastTSPEngine:
             order = np.random.default_rng([task.seed, self.runs]).permutation(nodes).tolist()
         instance = restrict(self.instance, order)
         found = FastTSP().solve(self.env, instance, _left(task))
-        return Found(out_of_part(found.routes, order))
+        return Found(out_of_part(found.vehicle_routes, order))
 
 
 class PyVRPEngine:
@@ -162,10 +162,11 @@ class ORToolsEngine:
         return (0.4, 0.95)
 
     def __call__(self, task: Task) -> Found:
-        start = _as_start(task.routes or self._last)
+        routes = task.routes or self._last
+        start = judge(self.env, self.instance, routes, 0.0, "") if routes else None
         solver = ORTools("PARALLEL_CHEAPEST_INSERTION") if task.variant % 2 else ORTools()
         found = solver.solve(self.env, self.instance, _left(task), task.seed, start)
-        self._last = found.routes if found.feasible else ()
+        self._last = found.vehicle_routes if found.feasible else ()
         return Found(self._last)
 
 
@@ -205,10 +206,6 @@ def find_engine(env: RoutingEnv, instance: TensorDict) -> Engine:
         except InputError:
             continue
     return ORToolsEngine(env, instance)
-
-
-def _as_start(routes: Routes) -> Solution | None:
-    return Solution(routes, 0.0, (), 0.0, "") if routes else None
 
 
 def _left(task: Task) -> float:

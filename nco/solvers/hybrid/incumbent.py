@@ -58,13 +58,13 @@ class Incumbent:
         now = time.perf_counter()
         found = judge(self.env, self.instance, routes, 0.0, "")
         self._judging = time.perf_counter() - now
-        if not found.feasible or (self.best is not None and found.cost >= self.best.cost):
+        if not found.feasible or (self.best is not None and found.value >= self.best.value):
             return False
         self.best = found
-        self.trace.append((now - self.began, found.cost))
+        self.trace.append((now - self.began, found.value))
         return True
 
     @property
     def routes(self) -> tuple[Route, ...]:
         """Those of the best solution; none if there is none."""
-        return () if self.best is None else self.best.routes
+        return () if self.best is None else self.best.vehicle_routes

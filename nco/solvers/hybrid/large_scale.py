@@ -92,7 +92,7 @@ def improve_parts(incumbent: Incumbent, pool: WorkerPool, learned: bool) -> None
     seconds = min(MAX_SECONDS, max(MIN_SECONDS, share))
     multiples: Penalties | None = None
     under_way: dict[int, tuple[Neighbourhood, float]] = {}
-    cost = incumbent.best.cost if incumbent.best is not None else 0.0
+    cost = incumbent.best.value if incumbent.best is not None else 0.0
     tries = 0
     while time.perf_counter() < incumbent.cut:
         now = time.perf_counter()

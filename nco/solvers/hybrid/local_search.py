@@ -18,7 +18,6 @@ from pyvrp.search import (
 from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
-from nco.solution import Solution
 from nco.solvers.pyvrp.solver import draft_of, initial_solution, routes_of
 
 UPDATE = 500  # iterations between looks at whether penalties fit
@@ -127,8 +126,7 @@ class PyVRPSearch:
     def _read(self, routes: Sequence[Route]) -> pyvrp.Solution | None:
         if not routes:
             return None
-        start = Solution(tuple(routes), 0.0, (), 0.0, "")
-        return initial_solution(self.data, self.draft, start)
+        return initial_solution(self.data, self.draft, routes)
 
     def _adopt(self, solution: pyvrp.Solution) -> None:
         self._best = self._current = self._first = solution

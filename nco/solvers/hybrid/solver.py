@@ -165,7 +165,7 @@ class Hybrid:
         released = self.policy_for(env)
         incumbent = Incumbent(env, instance.cpu(), began, time_limit, seed)
         if start is not None and start.feasible:
-            incumbent.offer(start.routes)
+            incumbent.offer(start.vehicle_routes)
         pool = self.ready(released)
         try:
             with one_thread():
@@ -180,7 +180,7 @@ class Hybrid:
         seconds = time.perf_counter() - began
         if incumbent.best is None:
             return judge(env, incumbent.instance, (), seconds, name)
-        return replace(incumbent.best, seconds=seconds, solver=name, trace=tuple(incumbent.trace))
+        return replace(incumbent.best, seconds=seconds, solver=name, history=tuple(incumbent.trace))
 
     def require(self, env: RoutingEnv, instance: TensorDict) -> None:
         """See `nco.solvers.base.Solver`: what no classical search expresses."""

@@ -15,7 +15,7 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_infeasible
+from nco.solvers.base import find_row, never_worse, refuse_infeasible, require_single
 from nco.solvers.model.costs import costs
 from nco.solvers.model.fleet_size import enough
 from nco.solvers.model.scaling import Scaling
@@ -94,7 +94,7 @@ class ORTools:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
-        draft = _draft(env, instance)
+        draft = _draft(env, require_single(instance))
         refuse_infeasible(env, instance, time_limit)
         deadline = began + (time_limit or self.default_time_limit)
         trace: Trace = []
@@ -128,7 +128,7 @@ class ORTools:
         counts = draft.counts
         few = enough(draft.env, draft.instance, draft.shape, draft.costs, draft.distance)
         if start is not None:
-            used = Counter(route.start for route in draft.shape.enter(start.routes))
+            used = Counter(route.start for route in draft.shape.enter(start.vehicle_routes))
             few = np.maximum(few, [used[depot] for depot in draft.shape.depots])
         preferred = self.first_solution or draft.first_solution
         if not draft.costs.trips and counts.sum() < few.sum():
@@ -235,7 +235,7 @@ def _read(model: Model, start: Solution | None) -> pywrapcp.Assignment | None:
     for kind, index in model.again():
         again[kind].append(index)
     visits: list[list[int]] = [[] for _ in free]
-    for route in draft.shape.enter(start.routes):
+    for route in draft.shape.enter(start.vehicle_routes):
         indices = [model.manager.NodeToIndex(node) for node in route.visits]
         vehicle = next((v for v in free if model.vehicles[v] == route.start), None)
         if vehicle is None:

@@ -3,6 +3,7 @@
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -19,7 +20,7 @@ from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_infeasible
+from nco.solvers.base import find_row, never_worse, refuse_infeasible, require_single
 from nco.solvers.model.costs import SUMS, costs
 from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.pyvrp.draft import Draft
@@ -59,11 +60,14 @@ class PyVRP:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
-        draft = draft_of(env, instance)
+        draft = draft_of(env, require_single(instance))
         refuse_infeasible(env, instance, time_limit)
         data = draft.build()
         trace = _Trace(began, draft)
         parameters = pyvrp.SolveParams(ils=IteratedLocalSearchParams(callbacks=trace))
+        initial = None
+        if start is not None and start.feasible:
+            initial = initial_solution(data, draft, start.vehicle_routes)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PenaltyBoundWarning)  # the judge tells
             result = pyvrp.solve(
@@ -72,7 +76,7 @@ class PyVRP:
                 seed=seed % 2**32,
                 collect_stats=False,
                 params=parameters,
-                initial_solution=initial_solution(data, draft, start),
+                initial_solution=initial,
             )
         routes = draft.shape.leave(routes_of(draft, result.best)) if result.is_feasible() else ()
         seconds = time.perf_counter() - began
@@ -153,18 +157,16 @@ def draft_of(env: RoutingEnv, instance: TensorDict) -> Draft:
 
 
 def initial_solution(
-    data: pyvrp.ProblemData, draft: Draft, start: Solution | None
-) -> pyvrp.Solution | None:
-    """The start as PyVRP's solution; None where there is none."""
-    if start is None or not start.feasible:
-        return None
+    data: pyvrp.ProblemData, draft: Draft, start: Sequence[Route]
+) -> pyvrp.Solution:
+    """Feasible routes as PyVRP's solution."""
     stop = {node: Activity(ActivityType.CLIENT, k) for k, node in enumerate(draft.clients)}
     for k, (pickup, delivery) in enumerate(draft.pairs.items()):
         stop[pickup] = Activity(ActivityType.PICKUP, k)
         stop[delivery] = Activity(ActivityType.DELIVERY, k)
     kind = {node: k for k, node in enumerate(draft.shape.depots)}
     driven: list[tuple[int, list[Activity]]] = []
-    for route in draft.shape.enter(start.routes):
+    for route in draft.shape.enter(start):
         k = kind[route.start or 0]
         before = next((stops for other, stops in driven if other == k), None)
         if before is None or not draft.costs.trips:

@@ -98,7 +98,7 @@ def test_the_solver_decodes_covered_problems() -> None:
     released = Released("wide", small_policy(wide).eval(), wide)
     instance = PROBLEMS["ovrptw"].generator(8)(1, seeded(1))
     found = PolicySolver(released).solve(env, instance)
-    assert found.feasible and env.check(instance, found.routes) == []
+    assert found.feasible and env.check(instance, found.vehicle_routes) == []
     narrow = replace(released, env=problem("cvrp"), policy=small_policy(problem("cvrp")))
     with pytest.raises(InputError, match=r"does not support this problem: .*OpenRoutes"):
         PolicySolver(narrow).solve(env, instance)

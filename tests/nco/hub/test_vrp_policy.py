@@ -22,7 +22,7 @@ def test_it_is_close_to_a_good_solver(name: str) -> None:
     for k in range(len(instances)):
         one = instances[k : k + 1]
         found = solver.solve(env, one)
-        assert found.feasible and env.check(one, found.routes) == []
+        assert found.feasible and env.check(one, found.vehicle_routes) == []
         ratios.append(found.cost / PyVRP(iterations=200).solve(env, one, 5.0).cost)
     assert sum(ratios) / len(ratios) < 1.1
 
@@ -36,8 +36,11 @@ def test_one_commodity_routes_are_shorter_than_usual_ones() -> None:
     for k in range(len(instances)):
         one = instances[k : k + 1]
         free, strict = solver.solve(exchanged, one), solver.solve(usual, one)
-        assert exchanged.check(one, free.routes) == [] and usual.check(one, strict.routes) == []
-        forbidden += bool(usual.check(one, free.routes))
+        assert (
+            exchanged.check(one, free.vehicle_routes) == []
+            and usual.check(one, strict.vehicle_routes) == []
+        )
+        forbidden += bool(usual.check(one, free.vehicle_routes))
         costs.append(free.cost - strict.cost)
     assert sum(costs) < 0 and forbidden > 0
 

@@ -67,8 +67,8 @@ def test_large_instances_in_little_time(name: str) -> None:
     env = problem(name)
     instance = draw(env, 1, 150, 2)
     found = PolicySolver().solve(env, instance, 3)
-    assert found.feasible and env.check(instance, found.routes) == []
-    assert len(found.trace) > 1 and found.trace[-1][1] < found.trace[0][1]
+    assert found.feasible and env.check(instance, found.vehicle_routes) == []
+    assert len(found.history) > 1 and found.history[-1][1] < found.history[0][1]
     assert found.seconds < 6
 
 
@@ -83,6 +83,6 @@ def test_pieces_of_the_start_are_solved_anew() -> None:
         tour[k], tour[k + 1] = tour[k + 1], tour[k]
     start = judge(env, instance, [Route(tuple(tour), None, None)], 0.0, "start")
     greedy = float(rollout(env, policy, instance, Greedy()).cost)
-    assert start.cost < greedy
+    assert start.value < greedy
     found = PolicySolver(Released("small", policy, env)).solve(env, instance, 2, start=start)
-    assert found.feasible and found.cost < start.cost
+    assert found.feasible and found.value < start.value

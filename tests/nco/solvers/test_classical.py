@@ -63,7 +63,7 @@ def test_asymmetric_matrices_are_solved_to_optimality(env: RoutingEnv, solver: S
     instance, optimum = tiny(env, 7, "asymmetric")
     found = solver.solve(env, instance, time_limit=0.1)
     assert found.cost == pytest.approx(optimum, rel=1e-6)
-    back = [replace(route, visits=route.visits[::-1]) for route in found.routes]
+    back = [replace(route, visits=route.visits[::-1]) for route in found.vehicle_routes]
     assert env.routes_cost(instance, back) > 1.1 * optimum
 
 
@@ -92,7 +92,7 @@ def test_as_many_vehicles_as_needed(solver: Solver) -> None:
         capacity=torch.tensor([100]),
     )
     found = solver.solve(CVRP, instance, time_limit=2.0)
-    assert found.feasible and len(found.routes) == nodes - 1
+    assert found.feasible and len(found.vehicle_routes) == nodes - 1
 
 
 @pytest.mark.parametrize("solver", ON_CVRP)
@@ -109,7 +109,7 @@ def test_tight_capacities_are_kept_under_scaled_costs(solver: Solver) -> None:
         capacity=torch.tensor([10]),
     )
     found = solver.solve(CVRP, instance, time_limit=0.3)
-    assert found.feasible and len(found.routes) == 6  # 60 in all, so six full vehicles
+    assert found.feasible and len(found.vehicle_routes) == 6  # 60 in all, so six full vehicles
 
 
 @pytest.mark.parametrize("solver", ON_TSP)
@@ -200,9 +200,9 @@ def test_the_search_begins_at_its_start(env: RoutingEnv, solver: Solver) -> None
     """The first cost in the trace is the start's: it is handed over, not just compared with."""
     instance = middling(env)
     start = PYVRP.solve(env, instance, time_limit=0.1)
-    turned = list(start.routes)
+    turned = list(start.vehicle_routes)
     if env is TSP:  # a tour may be given from any node on
-        visits = start.routes[0].visits
+        visits = start.vehicle_routes[0].visits
         turned = [Route((*visits[20:], *visits[:20]), start=None, end=None)]
     start = judge(env, instance, turned, 0.0, "turned")
     found = solver.solve(env, instance, time_limit=0.1, start=start)
@@ -250,9 +250,9 @@ def test_pyvrp_is_reproducible() -> None:
     instance = middling(CVRP, 100)
     solver = PyVRP(iterations=30)
     first, again, other = (solver.solve(CVRP, instance, seed=seed) for seed in (1, 1, 2))
-    assert first.routes == again.routes
+    assert first.vehicle_routes == again.vehicle_routes
     assert [cost for _, cost in first.trace] == [cost for _, cost in again.trace]
-    assert first.routes != other.routes
+    assert first.vehicle_routes != other.routes
     assert solver.solve(CVRP, instance, seed=-1).feasible  # any integer is a seed
 
 

@@ -68,8 +68,8 @@ def test_solutions_pass_the_checker_in_time(name: str) -> None:
         found = solver.solve(env, instance, 1.5, 1)
         spent = time.perf_counter() - began
     assert found.feasible, found.violations
-    assert not env.check(instance, found.routes)
-    assert found.cost == pytest.approx(env.routes_cost(instance, found.routes))
+    assert not env.check(instance, found.vehicle_routes)
+    assert found.value == pytest.approx(env.routes_cost(instance, found.vehicle_routes))
     assert spent < 1.05 * 1.5 + 0.5  # the tests may share their cores
 
 
@@ -78,7 +78,7 @@ def test_it_finds_what_pyvrp_finds() -> None:
     env, instance = drawn("cvrp", 40, 3)
     reference = PyVRP(iterations=3_000).solve(env, instance, None, 0)
     found = Hybrid(workers=2).solve(env, instance, 1.5, 0)
-    assert found.cost <= reference.cost * 1.005
+    assert found.value <= reference.value * 1.005
 
 
 @pytest.mark.parametrize("proposals", [True, False])
@@ -88,17 +88,17 @@ def test_never_worse_than_the_start(proposals: bool) -> None:
     start = PyVRP(iterations=2_000).solve(env, instance, None, 0)
     found = Hybrid(workers=2, proposals=proposals).solve(env, instance, 0.05, 0, start)
     assert found.feasible
-    assert found.cost <= start.cost
+    assert found.value <= start.value
 
 
 def test_improvements_are_traced_in_order() -> None:
     """The trace falls with time and ends with the cost of the solution."""
     env, instance = drawn("cvrp", 100, 1)
     found = Hybrid(workers=2).solve(env, instance, 1.0, 0)
-    times, costs = zip(*found.trace, strict=True)
+    times, costs = zip(*found.history, strict=True)
     assert list(times) == sorted(times)
     assert list(costs) == sorted(costs, reverse=True)
-    assert costs[-1] == pytest.approx(found.cost)
+    assert costs[-1] == pytest.approx(found.value)
 
 
 @pytest.mark.parametrize("victims", [1, 2])
@@ -184,7 +184,7 @@ def test_workers_stay_for_the_next_instance() -> None:
     for name, customers in (("cvrp", 40), ("cvrp", 70), ("vrptw", 30), ("tsp", 20)):
         env, instance = drawn(name, customers, 1)
         found = solver.solve(env, instance, 0.4, 0)
-        assert found.feasible and not env.check(instance, found.routes)
+        assert found.feasible and not env.check(instance, found.vehicle_routes)
         seen.append({pid for pid in children() - before if alive(pid)})
     assert all(len(pids) <= 2 for pids in seen)
     assert len(set.union(*seen)) < 8
@@ -238,7 +238,7 @@ def test_shared_routes_come_back_together(name: str) -> None:
     if not separable(env, instance):
         pytest.skip("its parts are no solutions of their own")
     run = Incumbent(env, instance, time.perf_counter(), 2.0, 0)
-    run.offer(PyVRP(iterations=20).solve(env, instance, None, 0).routes)
+    run.offer(PyVRP(iterations=20).solve(env, instance, None, 0).vehicle_routes)
     for seed in range(10):
         groups = split(run, run.routes, 2, np.random.default_rng(seed))
         routes = [route for group in groups for route in group]
@@ -309,12 +309,12 @@ def test_a_benchmark_instance_is_solved_well() -> None:
     """X-n228-k23 within 3 % of the best known in 4 s on two cores."""
     file = read(benchmark_data("cvrplib_x", "X-n228-k23.vrp"))
     found = Hybrid(workers=2).solve(problem(file.problem), file.instance, 4.0, 1)
-    assert found.cost <= 1.03 * 25742
+    assert found.value <= 1.03 * 25742
 
 
 def test_judged_like_everything_else() -> None:
     """The result is what the judge makes of its routes."""
     env, instance = drawn("cvrp", 12)
     found = Hybrid(workers=2).solve(env, instance, 0.4, 0)
-    again = judge(env, instance, [Route(r.visits) for r in found.routes], 0.0, "")
-    assert (again.cost, again.violations) == (found.cost, ())
+    again = judge(env, instance, [Route(r.visits) for r in found.vehicle_routes], 0.0, "")
+    assert (again.cost, again.violations) == (found.value, ())

@@ -42,7 +42,7 @@ def test_tiny_instances_are_solved_to_optimality(name: str, nodes: int, lattice:
     instance = draw(env, 1, nodes, seed=nodes, lattice=lattice)
     found = SOLVER.solve(env, instance, time_limit=0.5 if nodes <= FEW else None)
     assert found.feasible
-    assert found.cost == pytest.approx(min(accepted(env, instance).values()), rel=1e-6, abs=1e-9)
+    assert found.value == pytest.approx(min(accepted(env, instance).values()), rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_tiny_instances_are_solved_to_optimality(name: str, nodes: int, lattice:
 def test_the_limit_is_met_exactly(limit: float, prize: float, visited: set[int]) -> None:
     """A tour of 3 + 5 + 4 fits 12 and no smaller limit; out of reach, one stays home."""
     found = SOLVER.solve(problem("op"), orienteering(limit), time_limit=1.0)
-    assert found.feasible and found.cost == -prize
-    assert {node for route in found.routes for node in route.visits} == visited
+    assert found.feasible and found.value == -prize
+    assert {node for route in found.vehicle_routes for node in route.visits} == visited
 
 
 def test_traces_end_at_the_cost() -> None:
@@ -62,8 +62,8 @@ def test_traces_end_at_the_cost() -> None:
         data = attention_model(name, 20, count=2)
         found = SOLVER.solve(problem(name), data[:1], time_limit=0.3)
         assert found.feasible
-        assert found.trace[-1][1] == pytest.approx(found.cost, rel=1e-9)
-        costs = [cost for _, cost in found.trace]
+        assert found.history[-1][1] == pytest.approx(found.value, rel=1e-9)
+        costs = [cost for _, cost in found.history]
         assert costs == sorted(costs, reverse=True)
 
 
@@ -75,7 +75,7 @@ def test_equal_prizes_are_collected_on_the_shortest_tour() -> None:
         distance_limit=torch.tensor([20.0]),
     )
     found = SOLVER.solve(problem("op"), instance, time_limit=1.0)
-    assert found.routes == (Route((2,)),)
+    assert found.vehicle_routes == (Route((2,)),)
 
 
 def test_everybody_is_visited_where_prizes_do_not_suffice() -> None:
@@ -89,8 +89,8 @@ def test_everybody_is_visited_where_prizes_do_not_suffice() -> None:
             min_prize=torch.tensor([minimum]),
         )
         found = SOLVER.solve(env, instance, time_limit=1.0)
-        assert found.feasible and found.cost == 22  # 3 + 5 + 5 + 5 + 4
-        assert len(found.routes[0].visits) == 4
+        assert found.feasible and found.value == 22  # 3 + 5 + 5 + 5 + 4
+        assert len(found.vehicle_routes[0].visits) == 4
 
 
 def test_prizes_count_against_the_distance() -> None:
@@ -100,8 +100,8 @@ def test_prizes_count_against_the_distance() -> None:
         locs=torch.tensor([[[0.0, 0.0], [1, 0], [-1, 0]]]), prize=torch.tensor([[0.0, 3, 1]])
     )
     found = SOLVER.solve(env, instance, time_limit=1.0)
-    assert found.routes == (Route((1,)),) and found.cost == -1
-    assert found.trace[-1][1] == pytest.approx(-1)
+    assert found.vehicle_routes == (Route((1,)),) and found.value == -1
+    assert found.history[-1][1] == pytest.approx(-1)
 
 
 def test_penalties_without_a_minimum() -> None:
@@ -111,7 +111,7 @@ def test_penalties_without_a_minimum() -> None:
         locs=torch.tensor([[[0.0, 0.0], [1, 0], [-1, 0]]]), penalty=torch.tensor([[0.0, 2.5, 1.5]])
     )
     found = SOLVER.solve(env, instance, time_limit=1.0)
-    assert found.routes == (Route((1,)),) and found.cost == 3.5
+    assert found.vehicle_routes == (Route((1,)),) and found.value == 3.5
 
 
 @settings(max_examples=10, deadline=None)
@@ -124,16 +124,16 @@ def test_several_limited_routes(seed: int, nodes: int) -> None:
     instance["distance_limit"] = reach.unsqueeze(0) * 1.2
     found = SOLVER.solve(env, instance, time_limit=0.5 if nodes <= FEW else None)
     assert found.feasible
-    assert found.cost == pytest.approx(min(accepted(env, instance).values()), rel=1e-6)
+    assert found.value == pytest.approx(min(accepted(env, instance).values()), rel=1e-6)
 
 
 def test_a_start_is_never_made_worse() -> None:
     """A good start survives a search that has no time, also the start of staying at home."""
     env, data = problem("op"), attention_model("op", 20, count=1)
     good = SOLVER.solve(env, data, time_limit=0.5)
-    assert SOLVER.solve(env, data, time_limit=0.01, start=good).cost <= good.cost
+    assert SOLVER.solve(env, data, time_limit=0.01, start=good).value <= good.value
     home = judge(env, data, [], 0.0, "by hand")
-    assert SOLVER.solve(env, data, time_limit=0.2, start=home).cost < 0
+    assert SOLVER.solve(env, data, time_limit=0.2, start=home).value < 0
 
 
 def test_what_cannot_be_known_is_refused() -> None:

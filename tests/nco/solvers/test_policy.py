@@ -31,12 +31,12 @@ def solver(name: str, **settings) -> tuple[RoutingEnv, PolicySolver]:
 
 def assert_sound(env: RoutingEnv, instance: TensorDict, found: Solution) -> None:
     """Feasible, with the cost of its routes, and a trace that falls to it."""
-    assert found.feasible and env.check(instance, found.routes) == []
-    assert found.cost == pytest.approx(env.routes_cost(instance, found.routes))
-    times, costs = zip(*found.trace, strict=True)
+    assert found.feasible and env.check(instance, found.vehicle_routes) == []
+    assert found.value == pytest.approx(env.routes_cost(instance, found.vehicle_routes))
+    times, costs = zip(*found.history, strict=True)
     assert list(times) == sorted(times) and times[-1] <= found.seconds
     assert all(a > b for a, b in pairs_of(costs))
-    assert costs[-1] == pytest.approx(found.cost, rel=1e-5, abs=1e-6)
+    assert costs[-1] == pytest.approx(found.value, rel=1e-5, abs=1e-6)
 
 
 def tiny(env: RoutingEnv, customers: int, kind: str) -> TensorDict:
@@ -63,7 +63,7 @@ def test_odd_instances(name: str, customers: int, kind: str, time_limit: float |
     env, policy = solver(name)
     instance = tiny(env, customers, kind)
     found = policy.solve(env, instance, time_limit)
-    if env.check(instance, ()) == [] and not found.routes:
+    if env.check(instance, ()) == [] and not found.vehicle_routes:
         assert found.feasible  # where visits are optional, no route may be the solution
     else:
         assert_sound(env, instance, found)
@@ -91,7 +91,7 @@ def test_shipped_policies_solve_odd_instances(name: str, size: int) -> None:
         sum(float(distance[a, b]) for a, b in zip((0, *rest), (*rest, 0), strict=True))
         for rest in permutations(range(1, size))
     )
-    assert found.cost == pytest.approx(best, rel=0.01)
+    assert found.value == pytest.approx(best, rel=0.01)
     assert found.solver.startswith(f"policy {name} (nco ")
 
 
@@ -105,9 +105,9 @@ def test_time_limits_are_kept() -> None:
     for limit in (0.01, 1.5):
         found = policy.solve(env, instance, limit)
         assert_sound(env, instance, found)
-        assert found.cost <= greedy + 1e-5
+        assert found.value <= greedy + 1e-5
         assert found.seconds < limit + 2
-    assert found.seconds > 1.2 and len(found.trace) > 1
+    assert found.seconds > 1.2 and len(found.history) > 1
 
 
 def test_a_round_that_is_cut_off_is_dropped() -> None:
@@ -116,7 +116,7 @@ def test_a_round_that_is_cut_off_is_dropped() -> None:
     instance = draw(env, 1, 40, 4)
     greedy = rollout(env, policy.policy.policy, instance, Greedy())
     found = policy.solve(env, instance, 0.02)
-    assert found.cost == pytest.approx(float(greedy.cost), rel=1e-5) and len(found.trace) == 1
+    assert found.value == pytest.approx(float(greedy.cost), rel=1e-5) and len(found.history) == 1
 
 
 @pytest.mark.parametrize("time_limit", LIMITS)
@@ -132,7 +132,7 @@ def test_never_worse_than_its_start(time_limit: float | None) -> None:
     best, worst = start((0, *tours[0])), start((0, *tours[-1]))
     assert policy.solve(env, instance, time_limit, start=best).cost <= best.cost
     found = policy.solve(env, instance, time_limit, start=worst)
-    assert found.cost < worst.cost and found.feasible
+    assert found.value < worst.value and found.feasible
     broken = start((0, 1, 2))
     assert not broken.feasible
     assert policy.solve(env, instance, time_limit, start=broken).feasible
@@ -144,8 +144,8 @@ def test_searches_can_be_chosen() -> None:
     instance = draw(env, 1, 12, 6)
     found = policy.solve(env, instance)
     cost = float(MultiStart(3)(env, policy.policy.policy, instance).best()[1])
-    assert found.cost == pytest.approx(cost, rel=1e-6)
-    assert policy.solve(env, instance, seed=3).routes == found.routes
+    assert found.value == pytest.approx(cost, rel=1e-6)
+    assert policy.solve(env, instance, seed=3).vehicle_routes == found.vehicle_routes
 
 
 def test_other_problems_are_refused() -> None:

@@ -134,13 +134,13 @@ def test_the_optimum_of_brute_force(solver: Solver, name: str, seed: int) -> Non
     assert found.feasible == (best is not None)
     if best is None:
         return
-    assert found.cost == pytest.approx(best, rel=1e-6, abs=1e-9)
-    if found.trace:
-        assert found.trace[-1][1] == pytest.approx(best, rel=1e-5, abs=1e-5)
+    assert found.value == pytest.approx(best, rel=1e-6, abs=1e-9)
+    if found.history:
+        assert found.history[-1][1] == pytest.approx(best, rel=1e-5, abs=1e-5)
     again = solver.solve(env, instance, start=found)
     assert again.cost == pytest.approx(best, rel=1e-6, abs=1e-9)
-    if again.trace:
-        assert again.trace[0][1] == pytest.approx(best, rel=1e-5, abs=1e-5)
+    if again.history:
+        assert again.history[0][1] == pytest.approx(best, rel=1e-5, abs=1e-5)
 
 
 def line(**fields: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -166,8 +166,8 @@ def test_trips_follow_one_another(solver: Solver) -> None:
         hours = torch.tensor([[[0.0, close]] * 2 + [[0.0, 99.0]] * 3])
         instance = make_instance(**amounts, time_windows=hours)
         found = solver.solve(env, instance)
-        assert found.feasible and found.cost == cost
-        assert len({route.vehicle for route in found.routes}) == (1 if cost == 17 else 2)
+        assert found.feasible and found.value == cost
+        assert len({route.vehicle for route in found.vehicle_routes}) == (1 if cost == 17 else 2)
 
 
 @both
@@ -182,8 +182,8 @@ def test_a_kind_without_vehicles_stays_at_home(solver: Solver) -> None:
     )
     env = RoutingEnv(FleetRoutes(), [Capacity(), Fleet()])
     found = solver.solve(env, instance)
-    assert found.feasible and found.cost == 8  # 3 and 2 on one route, 1 alone
-    assert {route.vehicle for route in found.routes} == {1}
+    assert found.feasible and found.value == 8  # 3 and 2 on one route, 1 alone
+    assert {route.vehicle for route in found.vehicle_routes} == {1}
     start = judge(env, instance, [Route((2, 3), 1, 1, 1), Route((4,), 1, 1, 1)], 0.0, "by hand")
     assert start.feasible and solver.solve(env, instance, start=start).cost == 8
 

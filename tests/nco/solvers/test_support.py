@@ -66,7 +66,7 @@ def test_problems_are_solved_or_refused(name: str, problem_name: str) -> None:
     costs = accepted(env, instance).values()
     assert found.feasible == bool(costs)
     if costs:
-        assert found.cost == pytest.approx(min(costs), rel=1e-6)
+        assert found.value == pytest.approx(min(costs), rel=1e-6)
 
 
 SUPPORTED = {

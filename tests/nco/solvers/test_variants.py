@@ -78,9 +78,9 @@ def test_five_nodes_are_solved_to_optimality(solver: Solver, name: str, seed: in
     assert found.feasible == (best is not None)
     if best is None:
         return
-    assert found.cost == pytest.approx(best, rel=1e-6)
+    assert found.value == pytest.approx(best, rel=1e-6)
     again = solver.solve(env, instance, start=found)
-    assert again.trace[0][1] == pytest.approx(best, rel=1e-6)
+    assert again.history[0][1] == pytest.approx(best, rel=1e-6)
 
 
 def line(**fields: torch.Tensor) -> TensorDict:
@@ -106,7 +106,7 @@ def test_the_depot_closes(solver: Solver) -> None:
         )
         env = routes(TimeWindows())
         found = solver.solve(env, instance, time_limit=2.0)
-        assert found.feasible and found.cost == optimum(env, instance) == cost
+        assert found.feasible and found.value == optimum(env, instance) == cost
 
 
 @both
@@ -120,7 +120,7 @@ def test_tenths_meet_their_bounds(solver: Solver) -> None:
     env = routes(TimeWindows())
     best = optimum(env, instance)
     found = solver.solve(env, instance)
-    assert best is not None and found.feasible and found.cost == pytest.approx(best)
+    assert best is not None and found.feasible and found.value == pytest.approx(best)
 
 
 @both
@@ -132,8 +132,8 @@ def test_travel_times_are_those_of_the_matrix(solver: Solver) -> None:
     )
     env = routes(TimeWindows())
     found = solver.solve(env, instance)
-    assert found.feasible and found.cost == optimum(env, instance)
-    assert Route((2, 1)) in found.routes or Route((2, 3)) in found.routes
+    assert found.feasible and found.value == optimum(env, instance)
+    assert Route((2, 1)) in found.vehicle_routes or Route((2, 3)) in found.vehicle_routes
 
 
 @both
@@ -146,7 +146,7 @@ def test_waiting_counts_unless_it_can_be_avoided(solver: Solver) -> None:
     instance = line(time_windows=hours, duration_limit=torch.tensor([6.0]))
     env = routes(TimeWindows(), DurationLimit())
     found = solver.solve(env, instance)
-    assert found.feasible and found.cost == optimum(env, instance) == 8.0
+    assert found.feasible and found.value == optimum(env, instance) == 8.0
 
 
 def test_pyvrp_refuses_what_legs_cannot_tell() -> None:
@@ -170,8 +170,8 @@ def test_solomon(solver: Solver) -> None:
     limit = {ORTOOLS: 2.0, PYVRP: 1.0}[solver]  # type: ignore[index]
     env = problem("vrptw")
     found = solver.solve(env, file.instance, time_limit=limit)
-    assert found.feasible and found.cost >= file.best_known - 1e-6
-    assert found.cost <= 1.1 * file.best_known
+    assert found.feasible and found.value >= file.best_known - 1e-6
+    assert found.value <= 1.1 * file.best_known
 
 
 @both

@@ -1,78 +1,13 @@
-"""What every solver returns: checked routes with their cost, and ``.sol`` files of them."""
+"""``.sol`` files of solutions, in the numbers of the instance's file."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from tensordict import TensorDict
-
 from nco.data.formats import FileInstance, read_vehicle_routes, write_solution
-from nco.data.instance import num_depots, num_nodes
+from nco.data.instance import num_depots
 from nco.envs import RoutingEnv
-from nco.envs.checking.routes import Route, Violation, drop_empty
-
-
-@dataclass(frozen=True)
-class Solution:
-    """
-    A finished solution of one instance. Built by `judge`, so that it is always a checked one.
-
-    Parameters
-    ----------
-    routes
-        The routes that are not empty; none if the solver found none.
-    cost
-        By the instance's own metric and rounding; infinite without routes where some are needed.
-    violations
-        Every broken rule that the independent checker found.
-    seconds
-        Wall time of the solver.
-    solver
-        Name and version.
-    trace
-        (seconds, cost) of each improvement, where the solver tells.
-    """
-
-    routes: tuple[Route, ...]
-    cost: float
-    violations: tuple[Violation, ...]
-    seconds: float
-    solver: str
-    trace: tuple[tuple[float, float], ...] = ()
-
-    @property
-    def feasible(self) -> bool:
-        """Whether the checker found nothing wrong."""
-        return not self.violations
-
-
-def judge(
-    env: RoutingEnv,
-    instance: TensorDict,
-    routes: Sequence[Route],
-    seconds: float,
-    solver: str,
-    trace: Sequence[tuple[float, float]] = (),
-) -> Solution:
-    """
-    Checks routes with the independent checker and recomputes their cost.
-
-    Parameters
-    ----------
-    env, instance
-        The problem and one instance of it (batch size 1).
-    routes
-        What the solver found; none if it found nothing.
-    seconds, solver, trace
-        See `Solution`.
-    """
-    kept = drop_empty(routes)
-    found = tuple(env.check(instance, kept))
-    broken_nodes = any(violation.rule == "unknown node" for violation in found)
-    nothing = not kept and bool(found)  # where every visit is optional, no route is a solution
-    cost = float("inf") if broken_nodes or nothing else env.routes_cost(instance, kept)
-    return Solution(kept, cost, found, seconds, solver, tuple(trace))
+from nco.envs.checking.routes import Route, drop_empty
 
 
 def read_routes(path: Path, file: FileInstance) -> tuple[Route, ...]:
@@ -98,14 +33,18 @@ def read_routes(path: Path, file: FileInstance) -> tuple[Route, ...]:
     )
 
 
+def first_number(env: RoutingEnv, file: FileInstance) -> int:
+    """What is added to a node of the instance to get its number in a ``.sol`` file."""
+    return file.first_customer - env.visits.depots(file.instance)
+
+
 def numbered(env: RoutingEnv, file: FileInstance, routes: Sequence[Route]) -> list[list[int]]:
     """
     Routes in the numbers of a ``.sol`` file, without depots.
 
     Customers are counted from `FileInstance.first_customer`, the nodes of a TSP from 1.
     """
-    depots = num_nodes(file.instance) - env.num_customers(file.instance)
-    shift = file.first_customer - depots
+    shift = first_number(env, file)
     return [[node + shift for node in route.visits] for route in routes]
 
 
