@@ -18,12 +18,14 @@ from nco.data.seeding import seeded
 from nco.decoding import Single
 from nco.envs import Features, RoutingEnv, problem
 from nco.envs.problems.table import PROBLEMS
+from nco.hub.building import build
 from nco.hub.describing import describe, describe_policy
-from nco.hub.released import build, card_of_checkpoint, load_policy
+from nco.hub.released import card_of_checkpoint, load_policy
 from nco.policies import AttentionPolicy, Policy
 from nco.policies.encoder import Encoder
-from nco.policies.graph import GraphConvolutionEncoder
+from nco.policies.graph import GatedGCN
 from nco.training import REINFORCE, Exponential, Generated, GreedyRollout, RolloutMean
+from nco.training.stream import Fixed
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +147,7 @@ def test_a_data_set_of_single_instances_collates(own_dimension: bool) -> None:
     weights = []
     for loader in (
         DataLoader(Instances(8, own_dimension), batch_size=4),
-        [TSPGenerator(5)(8, seeded(1))[begin : begin + 4] for begin in (0, 4)],
+        Fixed([TSPGenerator(5)(8, seeded(1))[begin : begin + 4] for begin in (0, 4)]),
     ):
         torch.manual_seed(2)
         module = REINFORCE(env, tiny(env), samples=2)
@@ -165,13 +167,13 @@ def test_every_environment_is_described(name: str) -> None:
 
 def rebuilt(card: dict[str, object], policy: Policy) -> tuple[RoutingEnv, Policy]:
     """What a card describes."""
-    return build(card, Path("card"))
+    return build(card, Path("card"), policy.state_dict())
 
 
 def test_an_own_encoder_is_described() -> None:
     """A class, or a partial of one, that the policy builds with the sizes of the features."""
     env = problem("tsp")
-    policy = AttentionPolicy(env, heads=2, encoder=partial(GraphConvolutionEncoder, dim=8))
+    policy = AttentionPolicy(env, heads=2, encoder=partial(GatedGCN, dim=8))
     card = describe_policy(env, policy)
     assert card["policy"]["init_args"]["encoder"]["init_args"] == {"dim": 8}
     again = rebuilt(card, policy)[1]
