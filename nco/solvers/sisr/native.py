@@ -12,7 +12,8 @@ from nco.data.errors import InputError
 from nco.data.native import kernels
 
 _REALS = (
-    *("delivery", "pickup", "open", "close", "service", "penalty", "capacity", "fixed_cost"),
+    *("delivery", "pickup", "open", "close", "service", "visit", "penalty", "capacity"),
+    "fixed_cost",
     *("unit_cost", "length_limit", "duration_limit", "speed"),
 )
 _KINDS: dict[str, Any] = {
@@ -32,7 +33,7 @@ class _Problem(ctypes.Structure):
         ("rounding", ctypes.c_int64),
         ("scale", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in (*_REALS, "count", "open_route", "allowed")),
-        *((name, ctypes.c_int64) for name in ("linehaul_first", "one_commodity")),
+        *((name, ctypes.c_int64) for name in ("linehaul_first", "one_commodity", "exact")),
     ]
 
 

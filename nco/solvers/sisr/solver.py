@@ -2,8 +2,10 @@
 
 import os
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from nco.solvers.model.costs import SUMS, costs
 from nco.solvers.model.scaling import distances
 from nco.solvers.model.vehicles import SHAPES, VehicleModel
 from nco.solvers.sisr.native import Cooling, Found, Search, library
-from nco.solvers.sisr.terms import NEVER, TERMS, Units
+from nco.solvers.sisr.terms import NEVER, TERMS, Units, scaled
 
 # How the engine rounds what it computes from coordinates: the rule, and steps per unit.
 ROUNDINGS = {
@@ -33,6 +35,7 @@ ROUNDINGS = {
     Metric.MILLI: (1, 1000.0),
 }
 MATRIX_NODES = 10_000  # nodes up to which a matrix stands for a metric that the engine lacks
+MISSING = 1e10  # stands for an arc that is not there: dearer than any route, cheaper than no visit
 EXCHANGES = (0.0, 0.5, 0.8, 1.0)  # of the time, when all threads go on from the best
 MARGIN_SECONDS = 0.004  # for checking, beside its measured time per customer
 SECONDS_PER_CUSTOMER = 4e-6
@@ -150,7 +153,7 @@ def improvements(points: list[tuple[float, float]]) -> list[tuple[float, float]]
     for seconds, cost in sorted(points):
         if not found or cost < found[-1][1]:
             found.append((seconds, cost))
-    return [point for point in found if point[1] < NEVER / 1e4]
+    return [point for point in found if point[1] < MISSING]
 
 
 def search_of(env: RoutingEnv, instance: TensorDict) -> tuple[Search, VehicleModel]:
@@ -166,23 +169,23 @@ def search_of(env: RoutingEnv, instance: TensorDict) -> tuple[Search, VehicleMod
         raise InputError(
             f"sisr cannot express {type(env.visits).__name__}, expected routes from depots"
         )
+    rows = [find_row(TERMS, rule, "sisr") for rule in env.constraints]
     instance = instance.cpu()
     shape = SHAPES[type(env.visits)](env.visits, instance)
     found = costs(env, instance, shape, "sisr", SUMS)
-    if found.time or found.longest or found.trips or found.visit.any():
-        raise found.refuse(env.objective, "sums of distances, vehicles and penalties")
+    if found.time or found.longest or found.trips:
+        raise found.refuse(env.objective, "sums over distances, vehicles, visits and penalties")
     nodes, kinds = num_nodes(instance), num_depots(instance)
     columns = geometry(instance)
     steps = float(columns["scale"])
-    whole = bool(columns["rounding"]) or _whole(columns.get("distance"))
-    units = Units(steps, whole)
+    units = Units(steps, 1.0 if "duration" in instance.keys() else steps)
     columns["count"] = np.full(kinds, shape.vehicles)
-    for rule in env.constraints:
-        columns |= find_row(TERMS, rule, "sisr")(instance, rule, units)
-    columns |= {
-        "unit_cost": found.distance,
-        "fixed_cost": found.fixed * steps,
-    }
+    for rule, row in zip(env.constraints, rows, strict=True):
+        columns |= row(instance, rule, units)
+    columns["exact"] = int(_exact(columns))
+    columns |= {"unit_cost": found.distance, "fixed_cost": found.fixed * steps}
+    if found.visit.any():
+        columns["visit"] = found.visit * steps
     if shape.optional:
         columns["penalty"] = np.where(np.arange(nodes) < kinds, 0, found.left_out * steps)
     return Search(nodes, kinds, columns), shape
@@ -200,7 +203,9 @@ def geometry(instance: TensorDict) -> dict[str, np.ndarray | int | float]:
     nodes = num_nodes(instance)
     if "distance" not in instance.keys():
         metric = Metric(int(instance["metric"][0])) if "metric" in instance.keys() else Metric(0)
-        if metric in ROUNDINGS:
+        # In single precision, only a matrix has the distances of the checker to the last bit.
+        in_double = instance["locs"].dtype == torch.double or nodes > MATRIX_NODES
+        if metric in ROUNDINGS and (in_double or metric != Metric.EUCLIDEAN):
             rounding, scale = ROUNDINGS[metric]
             return {
                 "xy": instance["locs"][0].double().numpy(),
@@ -211,11 +216,18 @@ def geometry(instance: TensorDict) -> dict[str, np.ndarray | int | float]:
         raise InputError(
             f"sisr: {nodes} nodes, expected at most {MATRIX_NODES} where distances are given"
         )
-    matrix = distances(instance)
     steps = resolution(instance)
-    scale = 1.0 if steps is None else float(torch.as_tensor(steps).flatten()[0])
-    return {"distance": matrix * scale, "rounding": 0, "scale": scale}
+    scale = 1.0 if steps is None else float(steps[0])
+    matrix = distances(instance)
+    matrix = np.where(np.isfinite(matrix), matrix, MISSING)
+    return {"distance": scaled(matrix, scale), "rounding": 0, "scale": scale}
 
 
-def _whole(matrix: object) -> bool:
-    return isinstance(matrix, np.ndarray) and bool((matrix == np.rint(matrix)).all())
+def _exact(columns: Mapping[str, Any]) -> bool:
+    """Whether the engine adds whole numbers only, so that the order makes no difference."""
+    if columns["rounding"] == 0 and "distance" not in columns:
+        return False
+    names = ("distance", "duration", "service", "open", "close", "length_limit", "duration_limit")
+    arrays = [columns[name] for name in names if name in columns]
+    divided = "speed" in columns and bool((columns["speed"] != 1).any())
+    return not divided and all(bool((array == np.rint(array)).all()) for array in arrays)

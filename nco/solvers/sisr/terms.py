@@ -6,6 +6,7 @@ A row returns columns of the engine's instance: numbers of nodes ``[N]``, of kin
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,39 +31,34 @@ from nco.envs.constraints import (
 )
 
 NEVER = 1e15  # the engine's infinity: sums of it are numbers
-ROUNDING = 1e-9  # of a bound, by which unrounded sums may be off
 
 Columns = Mapping[str, NDArray[Any] | int]
-Row = Callable[[TensorDict, Any, "Units"], Columns]
 
 
+@dataclass(frozen=True)
 class Units:
     """
-    The unit of the engine's distances and times.
+    The engine's units: 10 for each unit of the instance where distances are tenths, so that sums
+    are exact.
 
     Parameters
     ----------
-    instance
-        Batch size 1.
-    steps
-        Units for each unit of the instance: 10 where distances are tenths, so that sums are exact.
-    whole
-        Whether all distances are whole numbers of units.
+    length, time
+        Units for each unit of the instance.
     """
 
-    def __init__(self, steps: float, whole: bool):
-        self.steps, self.whole = steps, whole
+    length: float
+    time: float
 
-    def bound(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """
-        Upper bounds in units, inwards by what sums of unrounded numbers may be off.
 
-        The checker adds in another order; what keeps these bounds keeps its own.
-        """
-        scaled = np.where(np.isfinite(values), values, NEVER) * self.steps
-        if not self.whole:
-            scaled = scaled - ROUNDING * np.maximum(1.0, np.abs(scaled))
-        return np.minimum(scaled, NEVER)
+Row = Callable[[TensorDict, Any, Units], Columns]
+
+
+def scaled(amounts: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """Amounts in the engine's units; whole numbers where only rounding keeps them from it."""
+    found = np.minimum(np.where(np.isfinite(amounts), amounts, NEVER) * factor, NEVER)
+    near = np.rint(found)
+    return np.where(np.abs(found - near) < 1e-6, near, found)
 
 
 def values(instance: TensorDict, name: str, size: int) -> NDArray[np.float64]:
@@ -119,46 +115,34 @@ def _linehaul_first(instance: TensorDict, rule: LinehaulFirst, units: Units) -> 
 
 def _distance_limit(instance: TensorDict, rule: DistanceLimit, units: Units) -> Columns:
     limit = values(instance, "distance_limit", kinds_of(instance))
-    return {"length_limit": units.bound(limit)}
+    return {"length_limit": scaled(limit, units.length)}
 
 
 def _times(instance: TensorDict, rule: Any, units: Units) -> dict[str, NDArray[Any]]:
+    """Travel, services and windows; release times have no segment."""
     if rule.release:
-        raise InputError(f"sisr cannot express release times ({type(rule).__name__})")
-    found: dict[str, NDArray[Any]] = {
-        "service": values(instance, "service_time", nodes_of(instance)) * units.steps
-    }
+        raise InputError(f"sisr cannot express {type(rule).__name__} with release times")
+    service = values(instance, "service_time", nodes_of(instance))
+    found: dict[str, NDArray[Any]] = {"service": scaled(service, units.time)}
     if "speed" in instance.keys():
         found["speed"] = values(instance, "speed", kinds_of(instance))
     if "duration" in instance.keys():
-        found["duration"] = instance["duration"][0].double().cpu().numpy() * units.steps
+        durations = instance["duration"][0].double().cpu().numpy()
+        found["duration"] = scaled(durations, units.time)
+    if "time_windows" in instance.keys():
+        windows = instance["time_windows"][0].double().cpu().numpy()
+        found["open"], found["close"] = scaled(windows, units.time).T
     return found
 
 
 def _time_windows(instance: TensorDict, rule: TimeWindows, units: Units) -> Columns:
-    windows = instance["time_windows"][0].double().cpu().numpy()
-    exact = "speed" not in instance.keys() and "duration" not in instance.keys()
-    units = Units(units.steps, units.whole and exact and bool(_whole(windows * units.steps)))
-    return {
-        **_times(instance, rule, units),
-        "open": np.ascontiguousarray(windows[:, 0]) * units.steps,
-        "close": units.bound(windows[:, 1]),
-    }
+    return _times(instance, rule, units)
 
 
 def _duration_limit(instance: TensorDict, rule: DurationLimit, units: Units) -> Columns:
-    columns: dict[str, NDArray[Any]] = {}
-    if "time_windows" in instance.keys():  # waiting counts
-        windows = instance["time_windows"][0].double().cpu().numpy()
-        columns["open"] = np.ascontiguousarray(windows[:, 0]) * units.steps
-        columns["close"] = Units(units.steps, False).bound(windows[:, 1])
-    limit = Units(units.steps, False).bound(values(instance, "duration_limit", kinds_of(instance)))
-    return {**_times(instance, rule, units), **columns, "duration_limit": limit}
-
-
-def _whole(numbers: NDArray[np.float64]) -> bool:
-    finite = numbers[np.isfinite(numbers)]
-    return bool((finite == np.rint(finite)).all())
+    """Waiting counts, so that windows are those of the instance; lateness is another rule's."""
+    limit = values(instance, "duration_limit", kinds_of(instance))
+    return {**_times(instance, rule, units), "duration_limit": scaled(limit, units.time)}
 
 
 def _open_routes(instance: TensorDict, rule: OpenRoutes, units: Units) -> Columns:

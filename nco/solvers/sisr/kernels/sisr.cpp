@@ -16,6 +16,7 @@
 
 typedef int32_t Node;
 
+static const double UNSERVED = 1e12;  // cost of a customer that has to be served
 static const double NEVER = 1e15;  // later than any time, farther than any limit; exact in double
 
 // Instances as `nco.solvers.sisr.native` lays them out; null where nothing is stated.
@@ -31,6 +32,7 @@ struct SisrProblem {
     const double* open;      // [nodes] time windows
     const double* close;
     const double* service;   // [nodes]
+    const double* visit;     // [depots][nodes] cost of a visit by each kind of vehicle
     const double* penalty;   // [nodes] of leaving a customer out; NEVER where it has to be served
     const double* capacity;  // [depots]
     const double* fixed_cost;
@@ -42,6 +44,7 @@ struct SisrProblem {
     const uint8_t* open_route;   // [depots]
     const uint8_t* allowed;      // [depots][nodes]
     int64_t linehaul_first, one_commodity;
+    int64_t exact;  // whether sums of distances and times are whole numbers, in any order
 };
 
 struct SisrSettings {
@@ -117,7 +120,7 @@ class Engine {
         where_absent.assign(n, -1);
         for (size_t k = 0; k < absent.size(); k++) where_absent[absent[k]] = Node(k);
         cost = 0;
-        for (Node i : absent) cost += penalty(i);
+        for (Node i : absent) leave_out(i, 1);
     }
 
     // Routes as depot, customers, depot, customers, ...: see `write`.
@@ -150,10 +153,13 @@ class Engine {
             sort_removed();
             recreate(true);
             if (d > 1) change_vehicles();
+            for (auto& t : touched)
+                if (routes[t.route].used && !p.exact && (F & (TIMED | MEASURED)) && !drives(t.route)) empty(t.route);
             forget();
             cost = whole_cost();
         }
         best_cost = cost;
+        best_missing = missing;
         keep_all();
         *traced = 0;
         double told = NEVER;
@@ -164,7 +170,7 @@ class Engine {
         for (;; k++) {
             if (k % 64 == 0) {
                 double used = elapsed();
-                if (best_cost < told && *traced < s.room) {
+                if (!best_missing && best_cost < told && *traced < s.room) {
                     s.trace[2 * *traced] = used;
                     s.trace[2 * (*traced)++ + 1] = told = best_cost;
                 }
@@ -174,19 +180,25 @@ class Engine {
                 temperature = hot * std::pow(cold / hot, share);
             }
             double before = cost;
+            int missing_before = missing;
             ruin();
             recreate();
             if (d > 1) change_vehicles();
-            if (cost < before - temperature * std::log(rng.unit() + 1e-300)) {
+            bool better = missing < missing_before;
+            bool worse = missing > missing_before;
+            double allowed = before - temperature * std::log(rng.unit() + 1e-300);
+            if ((better || (!worse && cost < allowed)) && driven()) {
                 mark_changed();
-                if (cost < best_cost - 1e-9) {
+                if (missing < best_missing || (missing == best_missing && cost < best_cost - 1e-9)) {
                     best_cost = cost;
+                    best_missing = missing;
                     keep();
                 }
                 forget();
             } else {
                 undo();
                 cost = before;
+                missing = missing_before;
             }
         }
         *iterations_done = k;
@@ -221,6 +233,7 @@ class Engine {
     int width = 0;
     int64_t in_use = 0;
     double cost = 0, best_cost = 0;
+    int missing = 0, best_missing = 0;
 
     std::vector<Node> removed;
     // Routes as they were before the iteration, one after another.
@@ -241,7 +254,13 @@ class Engine {
         place[i] = v;
         if (p.xy) at[i] = {p.xy[2 * v], p.xy[2 * v + 1]};
     }
-    double penalty(Node i) const { return p.penalty ? p.penalty[i] : NEVER / 1e3; }
+    // Of leaving a customer out. Those who have to be served are counted apart: beside so large an
+    // amount the cents of a cost would be lost.
+    double penalty(Node i) const { return p.penalty ? p.penalty[i] : UNSERVED; }
+    void leave_out(Node i, int times) {
+        if (p.penalty && p.penalty[i] < UNSERVED) cost += times * p.penalty[i];
+        else missing += times;
+    }
     Node head(int r) const { return routes[r].start; }
 
     double distance(Node a, Node b) const {
@@ -267,6 +286,7 @@ class Engine {
         return p.speed ? length / p.speed[v] : length;
     }
     double unit_cost(int r) const { return p.unit_cost ? p.unit_cost[routes[r].depot] : 1; }
+    double visit_cost(Node v, Node c) const { return p.visit ? p.visit[int64_t(v) * n + c] : 0; }
     double fixed_cost(Node v) const { return p.fixed_cost ? p.fixed_cost[v] : 0; }
 
     Segment<F> single(Node i) const {
@@ -320,6 +340,12 @@ class Engine {
             a.late += b.late + warp;
         }
     }
+    // Segments are added in another order than routes are driven: what unrounded sums may be off by
+    // is decided by `drives`.
+    static constexpr double SUMS = 1e-9;
+    bool beyond(double sum, double bound) const {
+        return sum > bound + (p.exact ? 0 : SUMS * std::max(1.0, std::abs(bound)));
+    }
     bool fits(const Segment<F>& x, Node v) const {
         if (F & TWO_WAY) {
             double load = p.one_commodity ? x.highest - x.lowest : x.most;
@@ -327,10 +353,10 @@ class Engine {
         } else if (p.capacity && x.load > p.capacity[v]) {
             return false;
         }
-        if ((F & MEASURED) && p.length_limit && x.length > p.length_limit[v]) return false;
+        if ((F & MEASURED) && p.length_limit && beyond(x.length, p.length_limit[v])) return false;
         if (F & TIMED) {
-            if (x.late > 0) return false;
-            if (p.duration_limit && x.busy > p.duration_limit[v]) return false;
+            if (x.late > (p.exact ? 0 : SUMS * std::max(1.0, std::abs(x.first)))) return false;
+            if (p.duration_limit && beyond(x.busy, p.duration_limit[v])) return false;
         }
         return true;
     }
@@ -346,6 +372,38 @@ class Engine {
         join(y, own[c], to, (F & TIMED) ? travel(r, a, c, to) : 0);
         join(y, backward[b], from, (F & TIMED) ? travel(r, c, b, from) : 0);
         return fits(y, x.depot);
+    }
+
+    // Whether the changed routes keep their bounds to the last bit, driven as the checker does.
+    bool driven() const {
+        if (p.exact || !(F & (TIMED | MEASURED))) return true;
+        for (auto& t : touched)
+            if (routes[t.route].used && !drives(t.route)) return false;
+        return true;
+    }
+    bool drives(int r) const {
+        Node h = head(r), v = routes[r].depot;
+        bool stays = p.open_route && p.open_route[v];
+        double length = 0;
+        double ready = p.open ? p.open[v] : 0, leave = ready, busy = 0, latest = INFINITY;
+        for (Node a = h, b = next[h];; a = b, b = next[b]) {
+            if (b == h && stays) break;
+            length += leg[a];
+            double time = travel(r, a, b, leg[a]), last = own[b].last;
+            double arrival = ready + time;
+            if ((F & TIMED) && arrival > last) return false;
+            busy += time;
+            latest = std::min(latest, last - busy);
+            if (b == h) {
+                ready = arrival;
+                break;
+            }
+            ready = std::max(arrival, own[b].first) + own[b].busy;
+            busy += own[b].busy;
+        }
+        if (p.length_limit && length > p.length_limit[v]) return false;
+        double duration = std::max(ready - std::max(latest, leave), busy);
+        return !p.duration_limit || duration <= p.duration_limit[v];
     }
 
     // Prefixes, suffixes and sums of a route, after a change.
@@ -374,16 +432,18 @@ class Engine {
     }
     double route_cost(int r) const {
         const Route& x = routes[r];
-        double l = 0;
+        double l = 0, visits = 0;
         for (Node a = x.start, b = next[a];; a = b, b = next[b]) {
             l += arc(r, a, b);
             if (b == x.start) break;
+            visits += visit_cost(x.depot, b);
         }
-        return fixed_cost(x.depot) + l * unit_cost(r);
+        return fixed_cost(x.depot) + l * unit_cost(r) + visits;
     }
     double whole_cost() const {
         double sum = 0;
-        for (Node c : absent) sum += penalty(c);
+        for (Node c : absent)
+            if (penalty(c) < UNSERVED) sum += penalty(c);
         for (int r = 0; r < int(routes.size()); r++)
             if (routes[r].used) sum += route_cost(r);
         return sum;
@@ -417,7 +477,7 @@ class Engine {
             where_absent[absent[k]] = k;
             absent.pop_back();
             where_absent[c] = -1;
-            cost -= penalty(c);
+            leave_out(c, -1);
         }
     }
     void unlink(Node c) {
@@ -429,7 +489,7 @@ class Engine {
         route[c] = -1;
         where_absent[c] = Node(absent.size());
         absent.push_back(c);
-        cost += penalty(c);
+        leave_out(c, 1);
     }
     int open_route(Node v) {
         int r;
@@ -492,31 +552,28 @@ class Engine {
         saved_nodes.clear();
     }
     void undo() {
-        double kept = cost;
         for (auto& t : touched) {
             if (!routes[t.route].used) continue;
-            Node h = head(t.route);
-            for (Node a = next[h]; a != h;) {
-                Node b = next[a];
-                unlink(a);
-                a = b;
-            }
-            if (!t.used || routes[t.route].depot != t.depot) close_route(t.route);
+            empty(t.route);
         }
         for (auto& t : touched) {
             if (!t.used) continue;
-            if (!routes[t.route].used) reopen(t.route, t.depot);
+            reopen(t.route, t.depot);
             Node h = head(t.route);
-            next[h] = prev[h] = h;
-            routes[t.route].size = 0;
-            routes[t.route].load = 0;
             leg[h] = t.leg;
             for (int k = t.begin; k < t.end; k++)
                 link(saved_nodes[k].node, prev[h], h, leg[prev[h]], saved_nodes[k].leg);
             refresh(t.route);
         }
-        cost = kept;
         forget();
+    }
+    void empty(int r) {
+        for (Node a = next[head(r)]; a != head(r);) {
+            Node b = next[a];
+            unlink(a);
+            a = b;
+        }
+        close_route(r);
     }
     void reopen(int r, Node v) {
         unused.erase(std::find(unused.begin(), unused.end(), r));
@@ -617,7 +674,10 @@ class Engine {
         for (int k = 0; k < whole && b != head(r); k++) {
             bool stays = k >= skip_from && k < skip_from + kept;
             old += leg[b];
-            if (!stays) removed.push_back(b);
+            if (!stays) {
+                removed.push_back(b);
+                cost -= visit_cost(routes[r].depot, b);
+            }
             b = next[b];
         }
         for (size_t k = removed.size(); k-- > 0 && route[removed[k]] == r;) unlink(removed[k]);
@@ -665,7 +725,7 @@ class Engine {
             const Node* list = &near[int64_t(c - d) * width];
             double best_to = 0, best_from = 0;
             auto look = [&](int r, Node a, Node b, double to, double from) {
-                double more = (to + from - leg[a]) * unit_cost(r);
+                double more = (to + from - leg[a]) * unit_cost(r) + visit_cost(routes[r].depot, c);
                 if (more >= best || rng.unit() < s.blink) return;
                 if (!fits_between(r, c, a, b, to, from)) return;
                 best = more;
@@ -683,9 +743,10 @@ class Engine {
                 Node a = prev[v], b = next[v];
                 double there = lengths[k], back = p.distance ? distance(c, v) : there;
                 // By the triangle inequality a detour is at least 2 (there - leg): most need no root.
+                bool roundabout = p.distance || p.visit;  // where that does not hold
                 double bound = best / (2 * unit_cost(r));
-                if (there - leg[v] < bound || p.distance) look(r, v, b, there, arc(r, c, b));
-                if (there - leg[a] < bound || p.distance) look(r, a, v, distance(a, c), back);
+                if (there - leg[v] < bound || roundabout) look(r, v, b, there, arc(r, c, b));
+                if (there - leg[a] < bound || roundabout) look(r, a, v, distance(a, c), back);
             }
             for (Node v = 0; v < d; v++) {
                 if (free_vehicles[v] <= 0) continue;
@@ -763,8 +824,10 @@ class Engine {
         Node h = head(r), first = next[h], last = prev[h];
         if (v == routes[r].depot)
             for (Node a = first; a != last; a = next[a]) between += leg[a];
+        double visits = 0;
+        for (Node a = first; p.visit && a != h; a = next[a]) visits += visit_cost(v, a);
         double ends = distance(v, first) + (p.open_route && p.open_route[v] ? 0 : distance(last, v));
-        return fixed_cost(v) + (ends + between) * (p.unit_cost ? p.unit_cost[v] : 1);
+        return fixed_cost(v) + (ends + between) * (p.unit_cost ? p.unit_cost[v] : 1) + visits;
     }
     bool route_fits(int r, Node v) const {
         Node h = head(r);
@@ -796,7 +859,7 @@ class Engine {
         join(y, own[c], to, time_of(v, v, c, to));
         join(y, end, from, stays ? 0 : time_of(v, c, v, from));
         if (!fits(y, v)) return 2 * NEVER;
-        return fixed_cost(v) + (to + from) * (p.unit_cost ? p.unit_cost[v] : 1);
+        return fixed_cost(v) + (to + from) * (p.unit_cost ? p.unit_cost[v] : 1) + visit_cost(v, c);
     }
 
     void build_neighbours() {
@@ -888,7 +951,7 @@ class Engine {
             for (Node c : best_routes[r]) out[k++] = c;
         }
         *size = k;
-        return best_cost;
+        return best_cost + best_missing * UNSERVED;
     }
 };
 
