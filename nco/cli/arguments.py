@@ -28,6 +28,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse.typing import restricted_number_type
 
 from nco.cli.exits import BAD_INPUT, complain
+from nco.cli.imports import FLAG, HELP
 
 if TYPE_CHECKING:
     Seconds: TypeAlias = float
@@ -58,6 +59,7 @@ def call(function: Callable[..., int], argv: Sequence[str], prog: str) -> int:
     except ArgumentError as error:
         complain(prog, _one_line(str(error), parser, prog))
         return BAD_INPUT
+    del arguments[FLAG.lstrip("-")]
     return function(**arguments)
 
 
@@ -94,6 +96,8 @@ def command_parser(function: Callable[..., int], prog: str) -> ArgumentParser:
             if get_origin(kind) is Literal:
                 options["metavar"] = f"{{{','.join(get_args(kind))}}}"
         parser.add_argument(flag, **options)
+    # Taken out of the words before they come here, since it may add to what the others may be.
+    parser.add_argument(FLAG, metavar="MODULE_OR_FILE", help=HELP)
     return parser
 
 
