@@ -23,6 +23,7 @@ from nco.data.formats.vroom.reader import looks_like_vroom, read_vroom
 from nco.data.formats.vroom.writer import write_vroom
 from nco.data.formats.vrplib.reader import looks_like_tsplib, read_tsplib
 from nco.data.formats.vrplib.writer import write_tsplib
+from nco.data.registry import Registry
 from nco.data.values import check_values
 
 
@@ -51,22 +52,36 @@ class Format:
 
 
 TSPLIB = (".vrp", ".tsp", ".atsp", ".vrpspd")
-FORMATS = (
-    Format("TSPLIB/CVRPLIB", TSPLIB, looks_like_tsplib, read_tsplib, write_tsplib),
-    Format("Solomon", (".txt",), looks_like_solomon, read_solomon),
-    Format("Li and Lim", (".txt",), looks_like_li_lim, read_li_lim),
-    Format("VROOM", (".vroom.json",), looks_like_vroom, read_vroom, write_vroom),
-    Format("VROOM", (".json",), looks_like_vroom, read_vroom),
-    Format("OSRM table", (".json",), looks_like_osrm, read_osrm),
-    Format("JSON", (".json",), lambda text: text.lstrip()[:1] == "{", read_json, write_json),
-    Format("CSV matrix", (".csv",), looks_like_matrix, read_matrix),
-    Format("CSV table", (".csv",), lambda text: True, read_table, write_table),
+FORMATS: Registry[str, Format] = Registry(
+    "format",
+    {
+        row.name: row
+        for row in (
+            Format("TSPLIB/CVRPLIB", TSPLIB, looks_like_tsplib, read_tsplib, write_tsplib),
+            Format("Solomon", (".txt",), looks_like_solomon, read_solomon),
+            Format("Li and Lim", (".txt",), looks_like_li_lim, read_li_lim),
+            Format("VROOM", (".vroom.json",), looks_like_vroom, read_vroom, write_vroom),
+            Format("VROOM as .json", (".json",), looks_like_vroom, read_vroom),
+            Format("OSRM table", (".json",), looks_like_osrm, read_osrm),
+            Format("JSON", (".json",), lambda t: t.lstrip()[:1] == "{", read_json, write_json),
+            Format("CSV matrix", (".csv",), looks_like_matrix, read_matrix),
+            Format("CSV table", (".csv",), lambda text: True, read_table, write_table),
+        )
+    },
 )
+
+
+def rows() -> list[Format]:
+    """All formats, those of plug-ins first."""
+    return [
+        *FORMATS.added.values(),
+        *(row for name, row in FORMATS.items() if name not in FORMATS.added),
+    ]
 
 
 def suffixes() -> list[str]:
     """The file name endings of all formats."""
-    return sorted({suffix for row in FORMATS for suffix in row.suffixes})
+    return sorted({suffix for row in rows() for suffix in row.suffixes})
 
 
 def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
@@ -91,12 +106,12 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
     check_rounding(rounding)
     text = read_text(path)
     name = path.name.lower()
-    rows = [row for row in FORMATS if name.endswith(row.suffixes)]
-    chosen = next((row for row in (*rows, FORMATS[0]) if row.looks_like(text)), None)
+    same = [row for row in rows() if name.endswith(row.suffixes)]
+    chosen = next((row for row in (*same, FORMATS["TSPLIB/CVRPLIB"]) if row.looks_like(text)), None)
     if chosen is None:
-        if not rows or name.endswith(".txt"):  # which says nothing
+        if not same or name.endswith(".txt"):  # which says nothing
             raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")
-        chosen = rows[0]
+        chosen = same[0]
     try:
         file = chosen.read(text, path, rounding)
         check_values(file.instance)
@@ -125,7 +140,7 @@ def write(path: Path | str, file: FileInstance) -> None:
         No format of this suffix can be written, or it cannot express the instance.
     """
     path = Path(path)
-    for row in FORMATS:
+    for row in rows():
         if path.name.lower().endswith(row.suffixes) and row.write is not None:
             row.write(path, file)
             return
