@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from ortools.constraint_solver import pywrapcp
 
 from nco.data.errors import InputError
 from nco.solvers.model.scaling import LARGEST, Scaling
-from nco.solvers.model.terms import Given, Load, Term, Timed, Vehicles, of_kind
+from nco.solvers.model.terms import Forbidden, Given, Load, Term, Timed, Vehicles, of_kind
 from nco.solvers.model.times import Times, times
 
 Vector = Sequence[int] | NDArray[np.int64]
@@ -134,6 +135,8 @@ def plan(given: Given, terms: Sequence[Term]) -> Plan:
             steps.append(term.step)
         elif isinstance(term, Load):
             steps += load(given, term)
+        elif isinstance(term, Forbidden):
+            steps.append(partial(_forbid, term, len(steps)))
         elif isinstance(term, Timed) and not timed:
             timed = True
             steps.append(clock(given, term.release))
@@ -146,6 +149,15 @@ def plan(given: Given, terms: Sequence[Term]) -> Plan:
         leave_out=given.shape.optional and not of_kind(terms, VisitAll),
         times=known_times(given, releases.pop()) if releases else None,
     )
+
+
+def _forbid(term: Forbidden, number: int, model: "Model") -> None:
+    """A dimension that forbidden legs exceed."""
+    legs = term.legs.astype(np.int64)
+    free = np.zeros_like(legs)
+    each = [legs if term.kind in (None, kind) else free for kind in range(model.plan.given.kinds)]
+    transits, name = model.matrices(each), f"forbidden legs {number}"
+    model.routing.AddDimensionWithVehicleTransits(transits, 0, 0, True, name)
 
 
 def known_times(given: Given, release: bool) -> Times:

@@ -15,17 +15,17 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_infeasible, require_single
-from nco.solvers.model.costs import LONGEST, SUMS, costs
+from nco.solvers.base import never_worse, refuse_infeasible, require_single
+from nco.solvers.model.collect import collect
+from nco.solvers.model.costs import LONGEST, SUMS
 from nco.solvers.model.fleet_size import enough
 from nco.solvers.model.scaling import Scaling
-from nco.solvers.model.terms import Given
-from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.ortools.costs import priced, waiting
 from nco.solvers.ortools.model import Model, Plan, build, plan
 from nco.solvers.ortools.optional import disjunctions
-from nco.solvers.ortools.rules import CONSTRAINTS
 from nco.solvers.ortools.trips import reload
+
+import nco.solvers.ortools.rules  # noqa: F401 isort: skip  its rows
 
 # What to try where a strategy finds no solution at all; the last one searches, as long as it takes.
 OTHERS = (
@@ -129,10 +129,11 @@ class ORTools:
         counts, given = wanted.counts, wanted.given
         few = enough(given.env, given.instance, given.shape, given.costs, given.distance)
         if start is not None:
-            used = Counter(route.start for route in wanted.given.shape.enter(start.vehicle_routes))
-            few = np.maximum(few, [used[depot] for depot in wanted.given.shape.depots])
+            used = Counter(route.start for route in given.shape.enter(start.vehicle_routes))
+            few = np.maximum(few, [used[depot] for depot in given.shape.depots])
         preferred = self.first_solution or wanted.first_solution
-        if not wanted.given.costs.trips and counts.sum() < few.sum():
+        must = not given.costs.trips and not given.shape.optional  # else some are left out
+        if must and counts.sum() < few.sum():
             # Savings hardly ever keep to a small fleet, and OR-Tools then searches in vain.
             strategy = self.first_solution or "PARALLEL_CHEAPEST_INSERTION"
             yield strategy, counts, np.where(counts > 0, 2 + counts // 2, 0)
@@ -188,23 +189,10 @@ def _limit(parameters: routing_parameters_pb2.RoutingSearchParameters, deadline:
 
 def _plan(env: RoutingEnv, instance: TensorDict) -> Plan:
     """What the rows of the tables make of the problem."""
-    shape = find_row(SHAPES, env.visits, "ortools")(env.visits, instance)
-    rules = [(find_row(CONSTRAINTS, rule, "ortools"), rule) for rule in env.constraints]
-    env.require(instance)
-    given = Given(
-        solver="ortools",
-        env=env,
-        instance=instance,
-        shape=shape,
-        costs=costs(env, instance, shape, "ortools", {**SUMS, **LONGEST}),
-        distance=shape.distances(instance),
-    )
-    terms = [*reload(given)] if given.costs.trips else []
-    for row, rule in rules:
-        terms += row(given, rule)
-    terms += waiting(given)
-    found = priced(plan(given, terms))
-    return replace(found, steps=(*found.steps, disjunctions)) if shape.optional else found
+    given, terms = collect("ortools", env, instance, {**SUMS, **LONGEST})
+    again = reload(given) if given.costs.trips else ()
+    found = priced(plan(given, [*again, *terms, *waiting(given)]))
+    return replace(found, steps=(*found.steps, disjunctions)) if given.shape.optional else found
 
 
 def _record(routing: pywrapcp.RoutingModel, scaling: Scaling, began: float, trace: Trace) -> None:

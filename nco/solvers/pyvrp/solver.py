@@ -19,9 +19,9 @@ from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_infeasible, require_single
-from nco.solvers.model.costs import SUMS, costs
-from nco.solvers.model.terms import Given, Term
+from nco.solvers.base import never_worse, refuse_infeasible, require_single
+from nco.solvers.model.collect import collect
+from nco.solvers.model.costs import SUMS
 from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.pyvrp.data_model import DataModel
 from nco.solvers.pyvrp.rules import CONSTRAINTS, reload, wait
@@ -133,20 +133,7 @@ def expresses(env: RoutingEnv) -> bool:
 
 def data_model(env: RoutingEnv, instance: TensorDict) -> DataModel:
     """What the rows of the tables make of the problem."""
-    shape = find_row(SHAPES, env.visits, "pyvrp")(env.visits, instance)
-    rules = [(find_row(CONSTRAINTS, rule, "pyvrp"), rule) for rule in env.constraints]
-    env.require(instance)
-    given = Given(
-        solver="pyvrp",
-        env=env,
-        instance=instance,
-        shape=shape,
-        costs=costs(env, instance, shape, "pyvrp", SUMS),
-        distance=shape.distances(instance),
-    )
-    terms: list[Term] = []
-    for row, rule in rules:
-        terms += row(given, rule)
+    given, terms = collect("pyvrp", env, instance, SUMS)
     return DataModel.of(given, [*terms, *wait(given), *reload(given)])
 
 

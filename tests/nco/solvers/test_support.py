@@ -1,5 +1,6 @@
 """What solvers accept and refuse, by the composition of the problem."""
 
+import inspect
 from collections.abc import Sequence
 
 import pytest
@@ -39,6 +40,15 @@ def test_every_classical_solver_has_a_row() -> None:
     for name, solver in CLASSICAL.items():
         assert isinstance(find_solver(name).build(), type(solver))
         assert SOLVERS[name].summary
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_settings_are_parameters_of_the_solver(name: str) -> None:
+    """What a row says the command line may set is what the constructor takes, of these names."""
+    entry = SOLVERS[name]
+    parameters = inspect.signature(type(entry.build())).parameters
+    asked_for = {"policy", "search", "device"}  # what nco solve offers
+    assert set(entry.settings) == asked_for & set(parameters)
 
 
 def test_unknown_solvers_are_refused() -> None:
