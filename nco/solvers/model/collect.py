@@ -9,7 +9,7 @@ from nco.envs.objective import Objective
 from nco.solvers.base import find_row
 from nco.solvers.model.costs import CostRow, costs
 from nco.solvers.model.missing_arcs import bridged, missing
-from nco.solvers.model.terms import ROWS, Forbidden, Given, Term
+from nco.solvers.model.terms import Forbidden, Given, Term, TermRow
 from nco.solvers.model.vehicles import SHAPES
 
 
@@ -17,6 +17,7 @@ def collect(
     solver: str,
     env: RoutingEnv,
     instance: TensorDict,
+    rows: Mapping[type, TermRow],
     objectives: Mapping[type[Objective], CostRow],
 ) -> tuple[Given, list[Term]]:
     """
@@ -25,11 +26,11 @@ def collect(
     Parameters
     ----------
     solver
-        Whose rows, see `nco.solvers.model.terms.ROWS`.
+        Its name, for messages.
     env, instance
         The problem and one instance of it (batch size 1).
-    objectives
-        The solver's rows of objectives.
+    rows, objectives
+        The solver's rows of rules and of objectives.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def collect(
         The solver cannot express a component of the problem, named in the message.
     """
     shape = find_row(SHAPES, env.visits, solver)(env.visits, instance)
-    rules = [(find_row(ROWS[solver], rule, solver), rule) for rule in env.constraints]
+    rules = [(find_row(rows, rule, solver), rule) for rule in env.constraints]
     env.require(instance)
     closed, instance = missing(instance, shape), bridged(instance)
     given = Given(

@@ -23,9 +23,8 @@ from nco.solvers.model.scaling import Scaling
 from nco.solvers.ortools.costs import priced, waiting
 from nco.solvers.ortools.model import Model, Plan, build, plan
 from nco.solvers.ortools.optional import disjunctions
+from nco.solvers.ortools.rules import CONSTRAINTS
 from nco.solvers.ortools.trips import reload
-
-import nco.solvers.ortools.rules  # noqa: F401 isort: skip  its rows
 
 # What to try where a strategy finds no solution at all; the last one searches, as long as it takes.
 OTHERS = (
@@ -189,7 +188,7 @@ def _limit(parameters: routing_parameters_pb2.RoutingSearchParameters, deadline:
 
 def _plan(env: RoutingEnv, instance: TensorDict) -> Plan:
     """What the rows of the tables make of the problem."""
-    given, terms = collect("ortools", env, instance, {**SUMS, **LONGEST})
+    given, terms = collect("ortools", env, instance, CONSTRAINTS, {**SUMS, **LONGEST})
     again = reload(given) if given.costs.trips else ()
     found = priced(plan(given, [*again, *terms, *waiting(given)]))
     return replace(found, steps=(*found.steps, disjunctions)) if given.shape.optional else found

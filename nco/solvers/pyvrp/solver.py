@@ -133,7 +133,7 @@ def expresses(env: RoutingEnv) -> bool:
 
 def data_model(env: RoutingEnv, instance: TensorDict) -> DataModel:
     """What the rows of the tables make of the problem."""
-    given, terms = collect("pyvrp", env, instance, SUMS)
+    given, terms = collect("pyvrp", env, instance, CONSTRAINTS, SUMS)
     return DataModel.of(given, [*terms, *wait(given), *reload(given)])
 
 
