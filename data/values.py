@@ -9,7 +9,7 @@ from nco.data.instance import SCHEMA, num_depots, num_nodes
 from nco.data.metric import Metric
 from nco.data.numbers import MAX_INTEGER, MAX_REAL
 
-SIGNED = {"locs", "view", "preference"}  # everything else counts or measures an amount
+ARCS = {"distance", "duration"}  # infinite where there is no way
 
 
 def check_values(instance: TensorDict) -> None:
@@ -31,7 +31,7 @@ def check_values(instance: TensorDict) -> None:
     for name in attributes(instance):
         value = instance[name]
         high = MAX_INTEGER if SCHEMA[name].integer else MAX_REAL
-        low = -high if name in SIGNED else 0
+        low = -high if SCHEMA[name].signed else 0
         wrong = ~((value >= low) & (value <= high))  # NaN compares false
         if unbounded(name):
             wrong &= value != torch.inf
@@ -57,7 +57,9 @@ def check_values(instance: TensorDict) -> None:
 
 
 def unbounded(name: str) -> bool:
-    """Whether an attribute may be infinite: where that says that there is no bound."""
+    """Whether an attribute may be infinite: where that says that there is no bound, or no way."""
+    if name in ARCS:
+        return True
     neutral = SCHEMA[name].neutral
     return torch.inf in (neutral if isinstance(neutral, tuple) else (neutral,))
 

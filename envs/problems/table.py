@@ -310,4 +310,4 @@ def problem(name: str, published: bool = False, instance: TensorDict | None = No
         env = row.build()
         refuse_unread(env, instance, name)
         return env
-    return compose(row.stated | says(instance), row.trips)
+    return compose(row.stated | says(instance))

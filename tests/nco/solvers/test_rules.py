@@ -138,7 +138,7 @@ def test_the_optimum_of_brute_force(solver: Solver, name: str, seed: int) -> Non
     if found.history:
         assert found.history[-1][1] == pytest.approx(best, rel=1e-5, abs=1e-5)
     again = solver.solve(env, instance, start=found)
-    assert again.cost == pytest.approx(best, rel=1e-6, abs=1e-9)
+    assert again.value == pytest.approx(best, rel=1e-6, abs=1e-9)
     if again.history:
         assert again.history[0][1] == pytest.approx(best, rel=1e-5, abs=1e-5)
 
