@@ -34,7 +34,7 @@ from torch import Tensor
 
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
-from nco.data.instance import SCHEMA, make_instance
+from nco.data.instance import SCHEMA, from_tensors
 from nco.data.unpickle import unpickle
 from nco.data.values import attributes, check_values
 
@@ -251,7 +251,7 @@ def _column(
 
 
 def _checked(source: str, **fields: Tensor) -> TensorDict:
-    instances = make_instance(**fields)
+    instances = from_tensors(**fields)
     try:
         check_values(instances)
     except InputError as error:
