@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDERS = ("data/kernels", "envs/kernels", "policies/kernels")  # sources, in a checkout
-OPTIONS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
-OPTIONS += ("-fvisibility=hidden",)  # what Python calls is exported by name
+OPTIONS = (
+    *("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC"),
+    "-fvisibility=hidden",  # what Python calls is exported by name
+)
 
 _AVX2 = ("-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2", "-mlzcnt", "-mmovbe")
-_AVX512 = (*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl")
-_AVX512 += ("-mprefer-vector-width=512",)
+_AVX512 = (
+    *(*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl"),
+    "-mprefer-vector-width=512",
+)
 
 
 class Variant(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nco.data.errors import InputError
 from nco.data.kernel_build import VARIANTS, digest, sources
@@ -134,6 +134,43 @@ def _share_threads() -> None:
     """Makes PyTorch's library of OpenMP threads known to kernels, where it is not already."""
     for file in sorted(Path(torch.__file__).with_name("lib").glob("libgomp*")):
         ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL)
+
+
+def is_exactly(thing: object, kind: type) -> bool:
+    """
+    Whether a thing is of this class, not of a subclass, and nothing was hung on it.
+
+    What a kernel computes instead of it is then what it would compute itself: no method is
+    replaced, and a module has no hooks, its own or global ones. (Parametrizations of PyTorch make
+    a subclass, its older ones and pruning are hooks.)
+    """
+    if type(thing) is not kind or not _methods(kind).isdisjoint(vars(thing)):
+        return False
+    return not isinstance(thing, nn.Module) or not any(
+        (*(getattr(thing, name) for name in _HOOKS), *_GLOBAL_HOOKS)
+    )
+
+
+def keeps(thing: object, kind: type, *names: str) -> bool:
+    """Whether a thing, perhaps of a subclass, has these methods as a class has them."""
+    return all(
+        getattr(type(thing), name) is getattr(kind, name) and name not in vars(thing)
+        for name in names
+    )
+
+
+@cache
+def _methods(kind: type) -> frozenset[str]:
+    return frozenset(
+        name
+        for name in dir(kind)
+        if callable(value := getattr(kind, name)) or isinstance(value, property)
+    )
+
+
+_KINDS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+_HOOKS = tuple(f"_{kind}" for kind in _KINDS)
+_GLOBAL_HOOKS = tuple(getattr(nn.modules.module, f"_global_{kind}") for kind in _KINDS)
 
 
 def arguments(*values: Tensor | float | None) -> list[Any]:

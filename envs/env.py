@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.instance import num_nodes
+from nco.envs.bounds import Bounds
 from nco.envs.checking.infeasibility import (
     missing_ways,
     open_ways,
@@ -23,9 +24,9 @@ from nco.envs.features import Context, Features, FeatureSpec
 from nco.envs.normalisation import coordinates, distances
 from nco.envs.objective import Objective
 from nco.envs.objectives import Distance
+from nco.envs.resources.detours import shortest_reach
 from nco.envs.resources.look_ahead import LookAhead
 from nco.envs.resources.resource import Resource
-from nco.envs.resources.travel import pick_rows, stays_out
 from nco.envs.state import State
 from nco.envs.visits.base import Visits
 
@@ -59,6 +60,7 @@ class RoutingEnv:
             raise ValueError("TripWindows and PickupDelivery: no look-ahead over several trips")
         # With shipments, the way home leads over their deliveries.
         self._look_ahead = LookAhead(resources, pairs[0].aboard) if resources and pairs else None
+        self._bounds = Bounds(visits, resources)
 
     @property
     def _ruling(self) -> tuple[Constraint | LookAhead, ...]:
@@ -84,9 +86,8 @@ class RoutingEnv:
         for part in self._ruling:
             tables |= part.tables(instance)
         depots = self.visits.depots(instance)
-        ways = open_ways(instance) if self.visits.num_depots else None
-        if ways is not None:
-            tables["ways"] = ways
+        if (ways := open_ways(instance)) is not None:
+            tables["ways"], tables["ways home"] = ways, shortest_reach(ways, depots)
         if depots > 1:
             tables["startable"] = self._startable(instance, tables, depots)
         return self._begin(instance, rollouts, tables)
@@ -95,7 +96,10 @@ class RoutingEnv:
         parts: dict[str, Tensor] = {}
         for part in self._ruling:
             parts |= part.reset(instance, rollouts)
-        return replace(self.visits.reset(instance, rollouts), parts=parts, tables=tables)
+        state = replace(self.visits.reset(instance, rollouts), parts=parts, tables=tables)
+        if self._bounds.may_fail(tables):
+            parts["astray"] = torch.zeros_like(state.current, dtype=torch.bool)
+        return state
 
     def _startable(self, instance: TensorDict, tables: dict[str, Tensor], depots: int) -> Tensor:
         """Nodes that a route from each depot node may visit first, ``[B, V, N]``."""
@@ -109,35 +113,42 @@ class RoutingEnv:
         """
         Nodes that may come next, ``[B, R, N]`` bool.
 
-        Where the rules leave no move, those that yield are lifted: see `nco.envs.constraints`.
+        Where the rules leave no move, those that yield are lifted: see `nco.envs.constraints`; and
+        where a detour may be shorter than the direct way, then those that bound the way home too.
         """
-        mask = strict = self._allowed(state)
+        mask = self._lasting(state)
+        if "astray" in state.parts:
+            mask = _lifted(mask & self._bounds.within(state), mask)
+        strict = mask
         for rule in self.constraints:
             if rule.yields:
                 strict = strict & rule.feasible(state)
-        return mask if strict is mask else torch.where(strict.any(-1, keepdim=True), strict, mask)
+        return mask if strict is mask else _lifted(strict, mask)
 
     def _allowed(self, state: State) -> Tensor:
         """What everything but the rules that yield allows, ``[B, R, N]``."""
+        mask = self._lasting(state)
+        return mask & self._bounds.within(state) if "astray" in state.parts else mask
+
+    def _lasting(self, state: State) -> Tensor:
+        """What is never lifted, ``[B, R, N]``: the visits, and rules that leave a move always."""
         mask = self.visits.feasible(state)
+        astray = "astray" in state.parts
         for rule in self.constraints:
-            ahead = self._look_ahead is not None and isinstance(rule, Resource)
-            if not rule.yields and not ahead:
+            bounded = isinstance(rule, Resource) and (astray or self._look_ahead is not None)
+            if not rule.yields and not bounded:
                 mask &= rule.feasible(state)
-        if "ways" in state.tables:  # there, and from there home
-            home = pick_rows(state.tables["ways"].mT, state.first.clamp_min(0))
-            if (stays := stays_out(state)) is not None:
-                home = home | stays
-            fits = pick_rows(state.tables["ways"], state.current) & home
-            fits[..., : self.visits.depots(state.instance)] = True
-            mask = mask & fits
-        return mask if self._look_ahead is None else mask & self._look_ahead.feasible(state)
+        if self._look_ahead is None or astray:
+            return mask
+        return mask & self._look_ahead.feasible(state)
 
     def step(self, state: State, action: Tensor) -> State:
         """The state after moving to ``action [B, R]``, which the mask allows."""
         parts: dict[str, Tensor] = {}
         for part in self._ruling:
             parts |= part.update(state, action)
+        if "astray" in state.parts:
+            parts["astray"] = state.parts["astray"] | ~self._bounds.keeps(state, action)
         after = replace(self.visits.step(state, action), parts=parts)
         rests = [
             r for rule in self.constraints if (r := rule.unfinished(state, action)) is not None
@@ -156,13 +167,19 @@ class RoutingEnv:
         """
         Which complete rollouts the checker would refuse, ``[B, R]`` bool.
 
-        Only those whose moves a rule that yields has run out of: see `nco.envs.constraints`.
+        Only those that had no move until a rule was lifted: see `mask`.
         """
-        broken = torch.zeros_like(self.done(state))
+        broken = state.parts.get("astray")
+        broken = torch.zeros_like(self.done(state)) if broken is None else broken
         for rule in self.constraints:
             if (flaw := rule.broken(state)) is not None:
                 broken = broken | flaw
         return broken
+
+    def may_break(self, instance: TensorDict) -> bool:
+        """Whether a complete rollout of the instances can be `broken`."""
+        yields = any(type(rule).broken is not Constraint.broken for rule in self.constraints)
+        return yields or "astray" in self.reset(instance).parts
 
     def max_steps(self, instance: TensorDict) -> int:
         """A bound on the number of actions of any rollout."""
@@ -274,3 +291,8 @@ class RoutingEnv:
         """Cost of finished routes in double precision; ``instance`` has batch size 1."""
         routes = self.visits.as_routes(instance, routes)
         return self.objective.routes_cost(instance, routes)
+
+
+def _lifted(strict: Tensor, mask: Tensor) -> Tensor:
+    """The stricter mask, where it leaves a move."""
+    return torch.where(strict.any(-1, keepdim=True), strict, mask)

@@ -33,8 +33,11 @@ def embed_distances(distance: Tensor) -> Tensor:
     Coordinates ``[B, N, 2]`` that reproduce given distances ``[B, N, N]`` as well as the plane can.
 
     Classical multidimensional scaling (Torgerson 1952) of the symmetric part: it lets a policy
-    that reads coordinates solve an instance that has none.
+    that reads coordinates solve an instance that has none. Where there is no way, nodes are as far
+    apart as any others.
     """
+    longest = torch.where(distance.isfinite(), distance, 0).amax((1, 2), keepdim=True)
+    distance = torch.where(distance.isfinite(), distance, longest)
     squared = ((distance + distance.mT) / 2).double() ** 2
     centred = squared - squared.mean(1, keepdim=True)
     centred = -0.5 * (centred - centred.mean(2, keepdim=True))

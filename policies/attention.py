@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from nco.data.native import keeps
 from nco.envs import Context, Features, FeatureSpec, RoutingEnv
 from nco.policies import native_rollout
 from nco.policies.base import NativeRollout, Plan, Policy, Trajectory
@@ -86,13 +87,15 @@ class AttentionPolicy(Policy):
     def drive(
         self, embeddings: PointerCache, plan: Plan, rng: torch.Generator | None
     ) -> NativeRollout | None:
-        if not native_rollout.fits(self.decoder, embeddings, plan):
+        own = keeps(self, AttentionPolicy, "step")
+        if not own or not native_rollout.fits(self.decoder, embeddings, plan):
             return None
         return native_rollout.drive(self.decoder, embeddings, plan, rng)
 
     def evaluate(self, embeddings: PointerCache, trajectory: Trajectory | NativeRollout) -> Tensor:
         if isinstance(trajectory, NativeRollout):
             return native_rollout.likelihood(self.decoder, embeddings, trajectory)
-        if trajectory.actions.device.type != "cpu":
+        own = keeps(self, AttentionPolicy, "step", "log_probs")
+        if not own or trajectory.actions.device.type != "cpu":
             return super().evaluate(embeddings, trajectory)
         return evaluate_in_parts(self.decoder, embeddings, trajectory)

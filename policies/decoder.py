@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from nco.data.native import is_exactly
 from nco.envs import Context, Features, FeatureSpec
 from nco.policies.candidates import nearest_allowed
 from nco.policies.layers import attend, point, require_heads, rows
@@ -29,6 +30,8 @@ class PointerCache:
         Minus the logarithm of the distances, ``[B, N, N]``, or None if the decoder has no use.
     near
         What the distances of a restricted decoder are computed from, or None if it looks at all.
+    folded
+        Whether the logit keys hold the projection of the glimpse.
     """
 
     keys: Tensor
@@ -37,6 +40,7 @@ class PointerCache:
     by_node: Tensor
     log_distance: Tensor | None
     near: Features | None = None
+    folded: bool = False
 
 
 class PointerDecoder(nn.Module):
@@ -107,16 +111,18 @@ class PointerDecoder(nn.Module):
         """
         Whether the glimpse is projected and compared with the logit keys in one product.
 
-        ``(W g) . k = g . (W' k)``: once for every node instead of once for every decision.
+        ``(W g) . k = g . (W' k)``: once for every node instead of once for every decision. Only
+        where the projection is a plain one, without hooks.
         """
-        return self.feed_forward is None and self.dynamic is None and not self.neighbours
+        between = self.feed_forward is not None or self.dynamic is not None or self.neighbours
+        return not between and is_exactly(self.out, nn.Linear)
 
     def precompute(self, nodes: Tensor, features: Features) -> PointerCache:
         """All per-instance tables from the embeddings ``[B, N, D]``."""
         tables = self.node_tables(nodes).chunk(self.node_tables.out_features // nodes.shape[-1], -1)
         keys, values = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in tables[:2])
         logit_keys = tables[2] if self.project_logit_keys else nodes
-        if self.folded:
+        if folded := self.folded:
             logit_keys = logit_keys @ self.out.weight.to(logit_keys.dtype)
         by_node = torch.stack(tables[2 + self.project_logit_keys :])
         blank = self.no_node[:, None, None, :].expand(-1, nodes.shape[0], 1, -1)
@@ -133,13 +139,16 @@ class PointerDecoder(nn.Module):
             by_node=by_node,
             log_distance=minus_log_distance(features) if table else None,
             near=features if restricted else None,
+            folded=folded,
         )
 
     def forward(self, cache: PointerCache, context: Context) -> Tensor:
         """Log-probabilities ``[B, R, N]`` in float32."""
         nodes, mask = context.nodes, context.mask
         query = rows(cache.by_node, nodes)
-        if self.scalars is not None:
+        if self.scalars is not None and not is_exactly(self.scalars, nn.Linear):
+            query = query + self.scalars(context.scalars).to(query.dtype)
+        elif self.scalars is not None:
             added = torch.addmm(
                 query.flatten(0, 1),
                 context.scalars.flatten(0, 1).to(query.dtype),
@@ -148,12 +157,15 @@ class PointerDecoder(nn.Module):
             query = added.view_as(query)
         if cache.near is not None:
             return self._among_near(query, cache, cache.near, context)
+        changing = self.dynamic is not None and context.dynamic is not None
+        if changing and not is_exactly(self.dynamic, nn.Linear):
+            return self._with_own_keys(query, cache, context)
         q = query.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         if self.dynamic is None or context.dynamic is None:
             glimpse = attend(q, cache.keys, cache.values, mask.unsqueeze(1))
         else:
             glimpse = self._dynamic_glimpse(q, cache, context.dynamic, mask)
-        pointer = self._pointer(glimpse.transpose(1, 2).flatten(-2), query)
+        pointer = self._pointer(glimpse.transpose(1, 2).flatten(-2), query, cache)
         scores = (pointer @ cache.logit_keys.to(pointer.dtype).mT).float()
         if self.dynamic is not None and context.dynamic is not None:
             weight = self.dynamic.weight.chunk(3)[2]
@@ -163,9 +175,9 @@ class PointerDecoder(nn.Module):
             bias = self.distance_weight(query).float() * _row(cache.log_distance, nodes)
         return point(scores, bias, mask, self.tanh_clipping, pointer.shape[-1] ** -0.5)
 
-    def _pointer(self, glimpse: Tensor, query: Tensor) -> Tensor:
+    def _pointer(self, glimpse: Tensor, query: Tensor, cache: PointerCache) -> Tensor:
         """What points at the next node, ``[B, R, D]``, from the mixed values of the glimpse."""
-        if self.folded:
+        if cache.folded:
             return glimpse
         pointer = self.out(glimpse)
         if self.feed_forward is not None:
@@ -184,15 +196,12 @@ class PointerDecoder(nn.Module):
         keys = cache.keys.transpose(1, 2)[batch, few.nodes].flatten(-2).float()
         values = cache.values.transpose(1, 2)[batch, few.nodes].flatten(-2).float()
         logit_keys = cache.logit_keys[batch, few.nodes].float()
+        added = None
         if self.dynamic is not None and context.dynamic is not None:
             wide = few.nodes.unsqueeze(-1).expand(-1, -1, -1, context.dynamic.shape[-1])
-            added = self.dynamic(context.dynamic.gather(2, wide)).float().chunk(3, dim=-1)
-            keys, values, logit_keys = keys + added[0], values + added[1], logit_keys + added[2]
-        keys, values = (t.unflatten(-1, (self.heads, -1)).transpose(2, 3) for t in (keys, values))
-        q = query.unflatten(-1, (self.heads, -1)).unsqueeze(-2).to(keys.dtype)
-        glimpse = attend(q, keys, values, few.mask[:, :, None, None])  # one query: [B, R, H, 1, d]
-        pointer = self._pointer(glimpse.flatten(-3).to(query.dtype), query)
-        scores = _dot(pointer, logit_keys)
+            added = self.dynamic(context.dynamic.gather(2, wide))
+        tables = (keys, values, logit_keys)
+        pointer, scores = self._point_at_own(query, cache, tables, added, few.mask)
         logits = self.tanh_clipping * (scores * pointer.shape[-1] ** -0.5).tanh()
         if self.distance_weight is not None:
             closeness = -few.distance.clamp_min(1e-3).log()
@@ -201,6 +210,49 @@ class PointerDecoder(nn.Module):
         log_probs = logits.masked_fill(~few.mask, float("-inf")).log_softmax(-1)
         outside = torch.full_like(mask, float("-inf"), dtype=log_probs.dtype)
         return outside.scatter(-1, few.nodes, log_probs)
+
+    def _with_own_keys(self, query: Tensor, cache: PointerCache, context: Context) -> Tensor:
+        """Log-probabilities ``[B, R, N]``, whatever module changes the keys at every step."""
+        assert self.dynamic is not None and context.dynamic is not None
+        keys, values = (
+            t.transpose(1, 2).flatten(-2).unsqueeze(1).float() for t in (cache.keys, cache.values)
+        )
+        tables = (keys, values, cache.logit_keys.unsqueeze(1).float())
+        added = self.dynamic(context.dynamic)
+        pointer, scores = self._point_at_own(query, cache, tables, added, context.mask)
+        bias = None
+        if self.distance_weight is not None and cache.log_distance is not None:
+            row = _row(cache.log_distance, context.nodes)
+            bias = self.distance_weight(query).float() * row
+        scale = pointer.shape[-1] ** -0.5
+        return point(scores, bias, context.mask, self.tanh_clipping, scale)
+
+    def _point_at_own(
+        self, query: Tensor, cache: PointerCache, tables: tuple[Tensor, Tensor, Tensor],
+        added: Tensor | None, mask: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """
+        What points ``[B, R, D]``, and its scores ``[B, R, C]``, of rollouts with keys of their own.
+
+        Parameters
+        ----------
+        query
+            ``[B, R, D]``.
+        tables
+            Keys, values and logit keys, ``[B, R, C, D]`` or with one for all R.
+        added
+            What is added to the three of them, ``[B, R, C, 3 D]``.
+        mask
+            ``[B, R, C]``.
+        """
+        if added is not None:
+            parts = zip(tables, added.float().chunk(3, dim=-1), strict=True)
+            tables = tuple(table + part for table, part in parts)  # type: ignore[assignment]
+        keys, values = (t.unflatten(-1, (self.heads, -1)).transpose(2, 3) for t in tables[:2])
+        q = query.unflatten(-1, (self.heads, -1)).unsqueeze(-2).to(keys.dtype)
+        glimpse = attend(q, keys, values, mask[:, :, None, None])  # one query: [B, R, H, 1, d]
+        pointer = self._pointer(glimpse.flatten(-3).to(query.dtype), query, cache)
+        return pointer, _dot(pointer, tables[2])
 
     def _dynamic_glimpse(
         self, q: Tensor, cache: PointerCache, dynamic: Tensor, mask: Tensor

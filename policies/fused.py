@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from nco.data.native import is_exactly
 from nco.policies import native
 
 if TYPE_CHECKING:
@@ -17,23 +18,38 @@ PIECE = 64  # rows that are summed at once: see layer.cpp
 
 
 def fits(layer: "EncoderLayer", x: Tensor) -> bool:
-    """Whether `encoder_layer` computes what the layer's own `forward` does."""
+    """Whether `encoder_layer` computes what the layer's own `forward` does, and is known to."""
     kinds = {layer.norm_attention.kind, layer.norm_feed_forward.kind}
     attention, width = layer.attention, x.shape[-1]
     training = layer.training or not torch.is_grad_enabled()
-    if not isinstance(layer.feed_forward, nn.Sequential):
-        return False
-    inner = layer.feed_forward[0]
     return (
         not layer.pre_norm
-        and isinstance(inner, nn.Linear)
         and (kinds == {"instance"} or (kinds == {"batch"} and training))
-        and (width // attention.heads) % 16 == 0
-        and width // attention.heads <= native.WIDEST
-        and inner.out_features % 16 == 0
-        and attention.out.bias is not None
         and x.dtype in (torch.float32, torch.bfloat16)
         and native.on_cpu(x)
+        and native.in_known_precision()
+        and native.is_feed_forward(layer.feed_forward)
+        and native.is_linear(attention.qkv, False)
+        and native.is_linear(attention.out, True)
+        and all(map(_is_known, (layer.norm_attention, layer.norm_feed_forward)))
+        and (width // attention.heads) % 16 == 0
+        and width // attention.heads <= native.WIDEST
+        and attention.qkv.out_features == 3 * attention.qkv.in_features
+        and layer.feed_forward[0].out_features % 16 == 0
+    )
+
+
+def _is_known(norm: "Norm") -> bool:
+    """Whether the kernels know all of a normalisation."""
+    if norm.kind != "batch":
+        return all(map(native.is_plain, norm.parameters()))
+    stats = norm.batch
+    return (
+        is_exactly(stats, nn.BatchNorm1d)
+        and stats.affine
+        and stats.track_running_stats
+        and stats.momentum is not None
+        and all(map(native.is_plain, (*stats.parameters(), stats.running_mean, stats.running_var)))
     )
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nco.data.native import is_exactly
 from nco.policies import fused, native
 
 Normalization = Literal["batch", "instance", "layer", "rms", "none"]
@@ -200,13 +201,22 @@ class EncoderLayer(nn.Module):
         self.gates = nn.Parameter(torch.zeros(2)) if norm == "none" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        if fused.fits(self, x):
+        if self._is_plain() and fused.fits(self, x):
             return fused.encoder_layer(self, x)
         if self.pre_norm:
             x = x + self._weighted(0, self.attention(self.norm_attention(x)))
             return x + self._weighted(1, self.feed_forward(self.norm_feed_forward(x)))
         x = self.norm_attention(x + self._weighted(0, self.attention(x)))
         return self.norm_feed_forward(x + self._weighted(1, self.feed_forward(x)))
+
+    def _is_plain(self) -> bool:
+        """Whether all parts are of the known classes, without hooks."""
+        norms = (self.norm_attention, self.norm_feed_forward)
+        return (
+            is_exactly(self, EncoderLayer)
+            and is_exactly(self.attention, SelfAttention)
+            and all(is_exactly(norm, Norm) for norm in norms)
+        )
 
     def _weighted(self, sublayer: int, x: Tensor) -> Tensor:
         return x if self.gates is None else self.gates[sublayer] * x

@@ -10,10 +10,10 @@ here.
 import ctypes
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nco.data.native import arguments, at, library, threads
+from nco.data.native import arguments, at, is_exactly, library, threads
 
 WIDEST = 128  # channels of a head that the kernels have room for
 
@@ -176,6 +176,37 @@ def _backward(
     workers = threads(batch * queries * k.shape[1] * heads)
     saved = map(at, (out, norms, of_out))
     kernels().attention_backward(*parts, *masked, *saved, *grads, *sizes, workers)
+
+
+def is_linear(module: object, bias: bool) -> bool:
+    """Whether a module is a linear map in single precision, with or without a bias, and no more."""
+    if not isinstance(module, nn.Linear) or not is_exactly(module, nn.Linear):
+        return False
+    return (module.bias is not None) is bias and all(map(is_plain, module.parameters()))
+
+
+def is_plain(weight: Tensor) -> bool:
+    """Whether a weight is of PyTorch's own class, on the CPU, in single precision."""
+    known = type(weight) is nn.Parameter or type(weight) is Tensor
+    return known and weight.dtype == torch.float32 and weight.device.type == "cpu"
+
+
+def is_feed_forward(module: object) -> bool:
+    """Whether a module is two linear maps with biases and a ReLU between them, and no more."""
+    if not isinstance(module, nn.Sequential) or not is_exactly(module, nn.Sequential):
+        return False
+    parts = list(module)
+    return (
+        len(parts) == 3
+        and is_linear(parts[0], True)
+        and is_exactly(parts[1], nn.ReLU)
+        and is_linear(parts[2], True)
+    )
+
+
+def in_known_precision() -> bool:
+    """Whether autocast asks for nothing but bfloat16 on the CPU."""
+    return in_half() or not torch.is_autocast_enabled("cpu")
 
 
 def in_half() -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nco.data.native import at, threads
+from nco.data.native import at, is_exactly, threads
 from nco.policies import native
 from nco.policies.base import NativeRollout, OutOfTime, Plan, not_finite
 from nco.policies.decoder import PointerCache, PointerDecoder
@@ -58,17 +58,25 @@ class _Gradients(ctypes.Structure):
 
 
 def fits(decoder: PointerDecoder, cache: PointerCache, plan: Plan) -> bool:
-    """Whether the kernels can do what is asked with these embeddings."""
+    """Whether the kernels know all of the decoder, and what is asked of it."""
     heads, d = decoder.heads, cache.keys.shape[-1]
     depot = plan.native_rules.demand is not None
     asked = 0 if decoder.scalars is None else decoder.scalars.in_features
     return (
         native.on_cpu(cache.keys)
+        and cache.keys.dtype in (torch.float32, torch.bfloat16)
+        and native.in_known_precision()
         and cache.near is None
-        and decoder.dynamic is None
+        and cache.folded == (decoder.feed_forward is None)
         and d % 16 == 0
         and (heads * d) % 32 == 0
         and (asked, len(cache.by_node)) == ((1, 1) if depot else (0, 2))
+        and is_exactly(decoder, PointerDecoder)
+        and decoder.dynamic is None
+        and native.is_linear(decoder.out, False)
+        and (decoder.scalars is None or native.is_linear(decoder.scalars, False))
+        and (decoder.feed_forward is None or native.is_feed_forward(decoder.feed_forward))
+        and (decoder.distance_weight is None or native.is_linear(decoder.distance_weight, True))
     )
 
 
@@ -84,7 +92,7 @@ def drive(
             shape = (choices, cache.keys.shape[0], plan.rollouts)
             draws = torch.rand(shape, generator=rng)
         actions, likelihood, taken = _run(decoder, cache, tables, plan, draws, None)
-        backwards = decoder.folded and decoder.distance_weight is None
+        backwards = cache.folded and decoder.distance_weight is None
         return NativeRollout(actions[..., :taken].contiguous(), likelihood, plan, cache, backwards)
 
 

@@ -7,6 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots, num_nodes
+from nco.data.native import keeps
 from nco.envs import native
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.schedule import schedule
@@ -60,7 +61,7 @@ class TimeWindows(Clock):
         found = super().tables(instance)
         if type(self).extend is not Clock.extend or self.flexible:
             return found
-        return {**found, "last arrival": last_arrivals(instance, found)}
+        return {**found, "last arrival": last_arrivals(instance, found, self.home_table)}
 
     def feasible(self, state: State) -> Tensor:
         if "last arrival" not in state.tables:
@@ -88,6 +89,8 @@ class TimeWindows(Clock):
 
     def _plain_travel(self, state: State) -> Tensor | None:
         """Travel times ``[B, N, N]``, if there is a table of them for all vehicles."""
+        if not keeps(self, Clock, "_travel"):
+            return None
         travel = state.tables.get(time_kind(state.instance))
         return None if "speed" in state.instance.keys() else travel
 
@@ -131,9 +134,11 @@ class TimeWindows(Clock):
         return Violation("time window", message)
 
 
-def last_arrivals(instance: TensorDict, tables: dict[str, Tensor]) -> Tensor:
+def last_arrivals(instance: TensorDict, tables: dict[str, Tensor], shortest: str) -> Tensor:
     """
     The last moment at which a vehicle may arrive at a node, ``[B, V, N]``, V its depot node.
+
+    The way home is the table ``shortest``, where there is one, or else the direct leg.
 
     It is in time for the window, and from there for that of the depot (unless routes are open).
     Found by bisection over all double precision numbers with the very sums of the mask, so that
@@ -146,7 +151,9 @@ def last_arrivals(instance: TensorDict, tables: dict[str, Tensor]) -> Tensor:
     everyone = torch.arange(nodes, device=device).expand(batch, depots, nodes)
     blank = torch.zeros(batch, depots, 0, dtype=torch.bool, device=device)
     state = State(instance, vehicle, vehicle, blank, {}, tables)
-    home = single(state, kind, everyone, vehicle.unsqueeze(-1).expand_as(everyone))
+    home = tables.get(shortest)
+    if home is None:
+        home = single(state, kind, everyone, vehicle.unsqueeze(-1).expand_as(everyone))
     if "speed" in instance.keys():
         home = home / of_vehicle(state, "speed").double().unsqueeze(-1)
     close = tables["close"].unsqueeze(1).expand_as(home)

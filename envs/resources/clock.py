@@ -4,6 +4,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.instance import num_nodes
 from nco.envs.normalisation import time_unit
 from nco.envs.resources.resource import Amounts, Move, Resource, home_from_one
 from nco.envs.resources.travel import Kind, in_steps, of_vehicle, stays_out, time_kind
@@ -54,6 +55,12 @@ class Clock(Resource):
             windows = in_steps(instance, kind, instance["time_windows"])
             found["open"], found["close"] = windows.unbind(-1)
         return found
+
+    def stops(self, instance: TensorDict) -> Tensor:
+        if "service_time" in instance.keys():
+            return in_steps(instance, time_kind(instance), instance["service_time"])
+        nodes = (len(instance), num_nodes(instance))
+        return torch.zeros(nodes, dtype=torch.double, device=next(iter(instance.values())).device)
 
     def begin(self, state: State, vehicle: Tensor) -> Amounts:
         zero = torch.zeros(vehicle.shape, dtype=torch.double, device=vehicle.device)

@@ -10,7 +10,17 @@ from torch import Tensor
 
 from nco.data.instance import num_depots
 from nco.envs.constraint import Constraint
-from nco.envs.resources.travel import Kind, at_depot, column, row, single, stays_out, travel_tables
+from nco.envs.resources.detours import may_be_shorter, shortest_home
+from nco.envs.resources.travel import (
+    Kind,
+    at_depot,
+    column,
+    pick_rows,
+    row,
+    single,
+    stays_out,
+    travel_tables,
+)
 from nco.envs.state import State
 
 Amounts = tuple[Tensor, ...]
@@ -38,9 +48,10 @@ class Resource(Constraint):
     A rule about amounts that grow along a route, and that the way home adds to.
 
     Mask, update and the look-ahead of pickups and deliveries all rest on `extend` and `home`. A
-    customer is allowed if the route may end after it. That never gets a rollout stuck; it forbids
-    only routes that are possible thanks to detours shorter than the direct way (where distances
-    break the triangle inequality, as rounded ones do by a unit).
+    customer is allowed if the route may end after it. That never gets a rollout stuck, nor does it
+    forbid any route where the direct way home is the shortest. Where a detour is shorter (rounded
+    distances, matrices), the table ``PART home [B, V, N]`` has the shortest ways, and a customer is
+    allowed if the route might end by those: see `nco.envs.resources.detours`.
 
     Parameters
     ----------
@@ -70,8 +81,23 @@ class Resource(Constraint):
     def bounds(self, instance: TensorDict) -> dict[str, Tensor]:
         """Tables of the rule's own, ``[B, ...]`` by name."""
 
+    def stops(self, instance: TensorDict) -> Tensor | None:
+        """What a stop adds to the leg, ``[B, N]``; None where legs are bare and of no speed."""
+        return None
+
+    @property
+    def home_table(self) -> str:
+        """Name of the table of shortest ways home, where they differ from the direct ones."""
+        return f"{self.parts[0]} home"
+
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
-        return {**travel_tables(instance, self.kind(instance)), **self.bounds(instance)}
+        kind = self.kind(instance)
+        tables = {**travel_tables(instance, kind), **self.bounds(instance)}
+        if may_be_shorter(instance, kind):
+            home = shortest_home(instance, tables, kind, self.stops(instance))
+            if home is not None:
+                tables[self.home_table] = home
+        return tables
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         batch, device = instance.batch_size[0], next(iter(instance.values())).device
@@ -92,9 +118,19 @@ class Resource(Constraint):
 
     def feasible(self, state: State) -> Tensor:
         amounts, there = self.extend(state, self.now(state), to_every(state, state.current))
-        fits = there & self.may_end(state, amounts, home_from_every(state))
+        fits = there & self.may_end(state, amounts, home_from_every(state, self.home_table))
         fits[..., : num_depots(state.instance)] = True  # the way home was tested on the way out
         return fits
+
+    def returns(self, state: State) -> Tensor:
+        """Whether the running route may end now, ``[B, R]`` bool."""
+        move = home_from_one(state, state.current)
+        return self.may_end(state, self.now(state), move).squeeze(-1)
+
+    def keeps(self, state: State, action: Tensor) -> Tensor:
+        """Whether moves to customers ``action [B, R]`` are within the bounds, bool."""
+        _, there = self.extend(state, self.now(state), to_one(state, state.current, action))
+        return there.squeeze(-1)
 
     def update(self, state: State, action: Tensor) -> dict[str, Tensor]:
         after, _ = self.extend(state, self.now(state), to_one(state, state.current, action))
@@ -119,11 +155,12 @@ def to_one(state: State, origin: Tensor, target: Tensor) -> Move:
     )
 
 
-def home_from_every(state: State) -> Move:
-    """From every node to the depot node of the running route."""
-    home = state.first.clamp_min(0)
+def home_from_every(state: State, table: str) -> Move:
+    """From every node to the depot node of the running route, by a table of ways if there is."""
+    home, ways = state.first.clamp_min(0), state.tables.get(table)
     return Move(
-        lambda kind: column(state, kind, home), lambda value: value.gather(1, home).unsqueeze(-1)
+        lambda kind: column(state, kind, home) if ways is None else pick_rows(ways, home),
+        lambda value: value.gather(1, home).unsqueeze(-1),
     )
 
 

@@ -66,8 +66,9 @@ class FleetRoutes(Visits):
         waiting = free.any(-1, keepdim=True) & ~over
         new = _reachable(state, free)
         # On the road: home, and on with any vehicle that has somebody to visit; just home when
-        # everybody is served, or when the rollout may stop there.
-        road = torch.where(waiting, new | (own & self.optional), own)
+        # everybody is served, when the rollout may stop there, or when no vehicle has anyone.
+        ends = self.optional | ~new.any(-1, keepdim=True)
+        road = torch.where(waiting, new | (own & ends), own)
         begun = own & (~waiting | self.optional)
         depot = torch.where((state.current < depots).unsqueeze(-1), begun, road)
         unopened = (state.first < 0).unsqueeze(-1)

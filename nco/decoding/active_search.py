@@ -10,7 +10,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.decoding.rollout import OutOfTime, Rollouts, replay, rollout
+from nco.decoding.rollout import OutOfTime, Rollouts, broken, replay, rollout
 from nco.decoding.search import Search, Single
 from nco.decoding.strategies import Sampling
 from nco.envs import RoutingEnv
@@ -144,9 +144,11 @@ class ActiveSearch(Search):
         Rollouts
             What it began with, and the best of all.
         """
-        begun, cost = self.search(env, policy, instance, rng, deadline).best()
+        found = self.search(env, policy, instance, rng, deadline)
+        begun, cost = found.best()
         rng = rng or torch.Generator(begun.device).manual_seed(0)
-        best, least = _filled(begun, env.max_steps(instance)), cost
+        best = _filled(begun, env.max_steps(instance))
+        least = torch.where(found.solved, cost, torch.inf)
         with torch.no_grad():
             embeddings = policy.encode(env.features(instance))
         adapted = adapt(embeddings, self.part, rng)
@@ -161,7 +163,8 @@ class ActiveSearch(Search):
         except OutOfTime:
             pass  # the incumbents of the iteration before
         actions = torch.stack([_filled(begun, best.shape[-1]), best], 1)
-        return Rollouts(actions, torch.stack([cost, least], 1))
+        costs = torch.stack([cost, torch.where(least == torch.inf, cost, least)], 1)
+        return Rollouts(actions, costs, broken=broken(env, instance, actions))
 
     def step(
         self,
@@ -208,7 +211,7 @@ class ActiveSearch(Search):
             )
             actions, least = incumbent
             new, cost = found.best()
-            better = cost < least
+            better = (cost < least) & found.solved
             actions = torch.where(better.unsqueeze(-1), _filled(new, actions.shape[-1]), actions)
             least = torch.where(better, cost, least)
             assert found.trajectory is not None

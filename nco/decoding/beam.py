@@ -68,7 +68,7 @@ class Beam(Search):
             actions = torch.cat([_select(actions, parent), action.unsqueeze(-1)], dim=-1)
             if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
                 break
-        return Rollouts(actions=actions, cost=env.cost(instance, actions))
+        return Rollouts(actions, env.cost(instance, actions), broken=env.broken(state))
 
 
 def _select(value: Tensor, index: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.subinstance import excerpt, in_double, zoomed
 from nco.decoding.pieces import Cut, Piece, Routes, find_cut
-from nco.decoding.rollout import OutOfTime, Rollouts, complete
+from nco.decoding.rollout import OutOfTime, Rollouts, broken, complete
 from nco.decoding.search import Search, Single, dihedral
 from nco.decoding.strategies import Greedy, Sampling, Strategy
 from nco.envs import RoutingEnv
@@ -316,7 +316,8 @@ class Reconstruction(Search):
         # What it began with is there too: sums in single precision may differ in their last digit.
         after = env.cost(instance, found)
         actions = torch.stack([_longer(begun, found.shape[-1]), found.squeeze(1)], 1)
-        return Rollouts(actions, torch.cat([cost.unsqueeze(1), after], 1))
+        costs = torch.cat([cost.unsqueeze(1), after], 1)
+        return Rollouts(actions, costs, broken=broken(env, instance, actions))
 
 
 def draw_size(size: int, rng: torch.Generator) -> int:

@@ -29,17 +29,35 @@ class Rollouts:
         ``[B, R]``, by the instance's metric.
     trajectory
         For `Policy.evaluate`, if it was asked for.
+    broken
+        Which of them break a rule, ``[B, R]``: see `RoutingEnv.broken`; None where none can.
     """
 
     actions: Tensor
     cost: Tensor
     trajectory: Trajectory | NativeRollout | None = None
+    broken: Tensor | None = None
+
+    @property
+    def solved(self) -> Tensor:
+        """Instances of which some rollout breaks no rule, ``[B]`` bool."""
+        if self.broken is None:
+            return torch.ones_like(self.cost[:, 0], dtype=torch.bool)
+        return ~self.broken.all(-1)
 
     def best(self) -> tuple[Tensor, Tensor]:
-        """Actions ``[B, T]`` and cost ``[B]`` of the cheapest rollout of each instance."""
-        cost, index = self.cost.min(-1)
-        rows = torch.arange(len(index), device=index.device)
-        return self.actions[rows, index], cost
+        """
+        Actions ``[B, T]`` and cost ``[B]`` of the cheapest rollout of each instance.
+
+        One that breaks a rule is best only where all do.
+        """
+        cost = self.cost
+        if self.broken is not None:
+            hidden = cost.masked_fill(self.broken, torch.inf)
+            cost = torch.where(self.solved.unsqueeze(-1), hidden, cost)
+        index = cost.argmin(-1, keepdim=True)
+        rows = index.unsqueeze(-1).expand(-1, -1, self.actions.shape[-1])
+        return self.actions.gather(1, rows).squeeze(1), self.cost.gather(1, index).squeeze(1)
 
 
 @torch.no_grad()
@@ -121,7 +139,7 @@ def rollout(
     require_numbers(lost)
     taken = torch.stack(actions, dim=-1)
     trajectory = _trajectory(taken, seen) if record else None
-    return Rollouts(taken, env.cost(instance, taken), trajectory)
+    return Rollouts(taken, env.cost(instance, taken), trajectory, env.broken(state))
 
 
 def without_numbers(log_probs: Tensor, mask: Tensor) -> Tensor:
@@ -184,6 +202,21 @@ def replay(env: RoutingEnv, instance: TensorDict, actions: Tensor, forced: int =
         seen.append((env.context(state), ~done if step >= forced else torch.zeros_like(done)))
         state = env.step(state, action)
     return _trajectory(actions, seen)
+
+
+@torch.no_grad()
+def broken(env: RoutingEnv, instance: TensorDict, actions: Tensor) -> Tensor | None:
+    """
+    Which complete rollouts ``actions [B, R, T]`` break a rule, ``[B, R]``; None if none can.
+
+    See `RoutingEnv.broken`.
+    """
+    if not env.may_break(instance):
+        return None
+    state = env.reset(instance, actions.shape[1])
+    for action in actions.unbind(-1):
+        state = env.step(state, action)
+    return env.broken(state)
 
 
 def _trajectory(actions: Tensor, seen: list[tuple[Context, Tensor]]) -> Trajectory:

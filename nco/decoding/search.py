@@ -158,7 +158,8 @@ class Augment(Search):
         def by_instance(value: Tensor) -> Tensor:
             return value.unflatten(0, (self.views, batch)).transpose(0, 1).flatten(1, 2)
 
-        return Rollouts(actions=by_instance(found.actions), cost=by_instance(found.cost))
+        broken = None if found.broken is None else by_instance(found.broken)
+        return Rollouts(by_instance(found.actions), by_instance(found.cost), broken=broken)
 
 
 def dihedral(coords: Tensor) -> Tensor:

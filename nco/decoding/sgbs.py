@@ -7,7 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.decoding.rollout import Rollouts, complete, finished, pick_rollouts
+from nco.decoding.rollout import Rollouts, broken, complete, finished, pick_rollouts
 from nco.decoding.search import Search
 from nco.envs import RoutingEnv, State
 from nco.policies import Policy
@@ -95,7 +95,8 @@ class SimulationGuided(Search):
         # Slots that no partial solution filled repeat the best.
         own = torch.where((cost == torch.inf).unsqueeze(-1), best, _filled(moves, bound))
         solutions = torch.cat([best, own], 1)
-        return Rollouts(solutions, env.cost(instance, solutions))
+        costs = env.cost(instance, solutions)
+        return Rollouts(solutions, costs, broken=broken(env, instance, solutions))
 
 
 def _children(log_probs: Tensor, expansion: int) -> tuple[Tensor, Tensor, Tensor]:

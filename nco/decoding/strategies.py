@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nco.data.errors import InputError
+from nco.data.native import is_exactly
 
 
 class Strategy(ABC):
@@ -35,7 +36,7 @@ class Greedy(Strategy):
 
     @property
     def plain_temperature(self) -> float | None:
-        return 0.0
+        return 0.0 if is_exactly(self, Greedy) else None
 
     def __call__(self, log_probs: Tensor, rng: torch.Generator | None = None) -> Tensor:
         return log_probs.max(-1).indices  # several times faster than argmax on a CPU
@@ -71,7 +72,8 @@ class Sampling(Strategy):
 
     @property
     def plain_temperature(self) -> float | None:
-        return self.temperature if self.top_k == 0 and self.top_p == 1 else None
+        simple = self.top_k == 0 and self.top_p == 1 and is_exactly(self, Sampling)
+        return self.temperature if simple else None
 
     def __call__(self, log_probs: Tensor, rng: torch.Generator | None = None) -> Tensor:
         # Softmax, though they are normalised: the exponential of minus infinity is slow on CPUs.

@@ -16,6 +16,7 @@ from nco.envs.problems.compose import compose, says
 from nco.envs.problems.naming import VARIANTS
 from tests.envs.candidates import EVERYTHING, accepted
 from tests.envs.random_instances import draw
+from tests.envs.test_brute_force import allowed
 
 SOME = {
     *("vrpl", "vrptw", "ovrptw", "vrpblt", "mdovrpbltw", "vrpb", "vrpmb"),
@@ -113,3 +114,20 @@ def test_shortest_ways_are_those_of_all_orders(nodes: int, seed: int, depots: in
         assert plain.lengths([a, b])[0] == pytest.approx(min(lengths), abs=1e-9)
         assert plain.times([a, b])[0] == pytest.approx(min(times), abs=1e-9)
         assert plain.lengths([a, b])[0] <= min(lengths) and plain.times([a, b])[0] <= min(times)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25)
+@given(nodes=st.integers(2, 5), seed=st.integers(0, 2**31))
+def test_masks_forbid_nothing_feasible(name: str, nodes: int, seed: int) -> None:
+    """
+    What the mask leads to without a broken rule is what the checker accepts, at the same costs,
+    whatever the matrix: no optimum is forbidden, and every rollout that is lost is known to be.
+    """
+    env = problem(name)
+    instance = draw(env, 1, nodes, seed, detours=True)
+    by_mask, by_checker = allowed(env, instance), accepted(env, instance)
+    assert list(by_mask.keys() - by_checker.keys())[:3] == []
+    assert list(by_checker.keys() - by_mask.keys())[:3] == []
+    for routes, cost in by_mask.items():
+        assert cost == pytest.approx(by_checker[routes], rel=1e-5, abs=1e-5)

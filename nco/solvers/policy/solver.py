@@ -118,6 +118,7 @@ class Incumbent:
 
     def __init__(self, env: RoutingEnv, instance: TensorDict, begun: float):
         self.env, self.instance, self.begun = env, instance, begun
+        self.may_break = env.may_break(instance)
         self.routes: tuple[Route, ...] = ()
         self.cost, self.broken = float("inf"), True
         self.trace: list[tuple[float, float]] = []
@@ -125,9 +126,8 @@ class Incumbent:
     def offer(self, routes: tuple[Route, ...]) -> None:
         """Takes a solution if it is better: one that keeps all rules always is."""
         cost = self.env.routes_cost(self.instance, routes)
-        # Only rules that yield can be broken: a look at each solution would take its time.
-        yields = any(rule.yields for rule in self.env.constraints)
-        broken = yields and bool(self.env.check(self.instance, drop_empty(routes)))
+        # A look at each solution would take its time.
+        broken = self.may_break and bool(self.env.check(self.instance, drop_empty(routes)))
         if self.cost == float("inf") or (broken, cost) < (self.broken, self.cost):
             if self.broken and not broken:
                 self.trace.clear()  # costs of solutions that are none
