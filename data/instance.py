@@ -16,8 +16,9 @@ node 0. A vehicle that may drive several routes one after the other (reloads, tr
 of its own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tensordict import TensorDict
 from torch import Tensor
@@ -26,11 +27,15 @@ from nco.data.arrays import as_batch
 from nco.data.errors import InputError
 from nco.data.numbers import MAX_INTEGER
 
+Role = Literal["geometry", "vehicle", "load", "time", "reward", "rule"]
+
 
 @dataclass(frozen=True)
 class Field:
     """
     One attribute of the schema.
+
+    Lists of attributes follow from what is stated here, see `attributes_where`.
 
     Parameters
     ----------
@@ -46,6 +51,18 @@ class Field:
         attribute; None where there is none.
     per_vehicle
         Whether it may also differ from vehicle to vehicle, with shape ``V``.
+    role
+        What it is about: ``geometry`` (places, lengths, travel times), the ``vehicle``, the
+        ``load``, the ``time``, a ``reward`` or price, or a ``rule`` of another kind.
+    signed
+        Whether it may be negative.
+    whole
+        Whether its values are nodes or bounds of the whole instance, and have no meaning in a part
+        of it.
+    detail
+        Whether it says nothing by itself, but only to rules about other attributes.
+    variant
+        Whether it tells the variants apart that batches mix (Berto et al. 2025, RouteFinder).
     """
 
     shape: tuple[str, ...]
@@ -53,49 +70,129 @@ class Field:
     meaning: str
     neutral: float | tuple[float, ...] | None = None
     per_vehicle: bool = False
+    role: Role = "rule"
+    signed: bool = False
+    whole: bool = False
+    detail: bool = False
+    variant: bool = False
 
 
 INF = float("inf")
 MANY = MAX_INTEGER
 
 SCHEMA: dict[str, Field] = {
-    "locs": Field(("N", "2"), False, "coordinates, in the file's unit"),
-    "view": Field(("N", "2"), False, "coordinates that an augmentation shows, unit square"),
-    "metric": Field((), True, "a value of nco.data.metric.Metric; absent means Euclidean", 0),
-    "distance": Field(("N", "N"), False, "explicit distances, row = from, column = to"),
+    "locs": Field(
+        ("N", "2"), False, "coordinates, in the file's unit", role="geometry", signed=True
+    ),
+    "view": Field(
+        ("N", "2"),
+        False,
+        "coordinates that an augmentation shows, unit square",
+        role="geometry",
+        signed=True,
+        whole=True,
+    ),
+    "metric": Field(
+        (), True, "a value of nco.data.metric.Metric; absent means Euclidean", 0, role="geometry"
+    ),
+    "distance": Field(
+        ("N", "N"), False, "explicit distances, row = from, column = to", role="geometry"
+    ),
     "duration": Field(
-        ("N", "N"), False, "explicit travel times, row = from, column = to; absent: the distances"
+        ("N", "N"),
+        False,
+        "explicit travel times, row = from, column = to; absent: the distances",
+        role="geometry",
     ),
     # Depots and vehicles.
     "depots": Field(
-        ("V",), True, "place of each depot node: an arbitrary number, equal at the same depot", 0
+        ("V",),
+        True,
+        "place of each depot node: an arbitrary number, equal at the same depot",
+        0,
+        role="vehicle",
     ),
     "vehicle_count": Field(
-        ("V",), True, "routes that may leave from a depot node at most (all its trips one)", MANY
+        ("V",),
+        True,
+        "routes that may leave from a depot node at most (all its trips one)",
+        MANY,
+        role="vehicle",
     ),
-    "min_routes": Field((), True, "routes that have to be driven at least", 0),
-    "fixed_cost": Field(("V",), False, "cost of each route (with trips: of each vehicle used)", 0),
-    "unit_cost": Field(("V",), False, "cost of a unit of distance", 1),
-    "speed": Field(("V",), False, "what travel times are divided by", 1),
-    "allowed": Field(("V", "N"), True, "flag: may the vehicle visit the node (zones, skills)", 1),
+    "trips": Field(
+        (),
+        True,
+        "flag: the routes of a depot node are trips of one vehicle, one after the other",
+        0,
+        role="vehicle",
+    ),
+    "min_routes": Field(
+        (), True, "routes that have to be driven at least", 0, role="vehicle", whole=True
+    ),
+    "fixed_cost": Field(
+        ("V",), False, "cost of each route (with trips: of each vehicle used)", 0, role="vehicle"
+    ),
+    "unit_cost": Field(("V",), False, "cost of a unit of distance", 1, role="vehicle"),
+    "speed": Field(
+        ("V",), False, "what travel times are divided by", 1, role="vehicle", detail=True
+    ),
+    "allowed": Field(
+        ("V", "N"), True, "flag: may the vehicle visit the node (zones, skills)", 1, role="vehicle"
+    ),
     "preference": Field(
-        ("V", "N"), False, "how welcome the vehicle is at the node; more is better", 0
+        ("V", "N"),
+        False,
+        "how welcome the vehicle is at the node; more is better",
+        0,
+        role="reward",
+        signed=True,
     ),
     # Loads.
-    "demand": Field(("N",), True, "amount to deliver from the depot; 0 at a depot", 0),
-    "backhaul": Field(("N",), True, "amount to pick up for the depot; 0 at a depot", 0),
-    "linehaul_first": Field((), True, "flag: on a route, no delivery after a pickup", 0),
+    "demand": Field(("N",), True, "amount to deliver from the depot; 0 at a depot", 0, role="load"),
+    "backhaul": Field(
+        ("N",),
+        True,
+        "amount to pick up for the depot; 0 at a depot",
+        0,
+        role="load",
+        variant=True,
+    ),
+    "linehaul_first": Field(
+        (), True, "flag: on a route, no delivery after a pickup", 0, role="load", variant=True
+    ),
     "one_commodity": Field(
-        (), True, "flag: what was picked up may be delivered, and vehicles leave with any load", 0
+        (),
+        True,
+        "flag: what was picked up may be delivered, and vehicles leave with any load",
+        0,
+        role="load",
     ),
-    "capacity": Field((), True, "load that a vehicle can carry", MANY, per_vehicle=True),
+    "split": Field(
+        (), True, "flag: a customer may be served by several routes, in parts", 0, role="load"
+    ),
+    "capacity": Field(
+        (), True, "load that a vehicle can carry", MANY, per_vehicle=True, role="load"
+    ),
     "delivery": Field(
-        ("N",), True, "node to which the shipment picked up here goes; 0 where there is none", 0
+        ("N",),
+        True,
+        "node to which the shipment picked up here goes; 0 where there is none",
+        0,
+        role="load",
+        whole=True,
     ),
-    "shipment": Field(("N",), True, "amount of the shipment picked up here", 0),
+    "shipment": Field(
+        ("N",), True, "amount of the shipment picked up here", 0, role="load", whole=True
+    ),
     # Lengths and times.
     "distance_limit": Field(
-        (), False, "length that a route may have, depot to depot", INF, per_vehicle=True
+        (),
+        False,
+        "length that a route may have, depot to depot",
+        INF,
+        per_vehicle=True,
+        role="time",
+        variant=True,
     ),
     "duration_limit": Field(
         (),
@@ -103,25 +200,51 @@ SCHEMA: dict[str, Field] = {
         "time that a route may take, from leaving the depot to the return, waiting included",
         INF,
         per_vehicle=True,
+        role="time",
     ),
-    "open_route": Field((), True, "flag: routes end at their last customer", 0),
     "time_windows": Field(
         ("N", "2"),
         False,
         "first and last moment at which service may begin (one may wait for the first); "
         "at a depot, of leaving and of the return",
         (0, INF),
+        role="time",
+        variant=True,
     ),
-    "service_time": Field(("N",), False, "time that a visit takes; 0 at a depot", 0),
+    "open_route": Field(
+        (), True, "flag: routes end at their last customer", 0, role="vehicle", variant=True
+    ),
+    "service_time": Field(
+        ("N",), False, "time that a visit takes; 0 at a depot", 0, role="time", detail=True
+    ),
     "release_time": Field(
-        ("N",), False, "moment before which no route with this node may leave the depot", 0
+        ("N",),
+        False,
+        "moment before which no route with this node may leave the depot",
+        0,
+        role="time",
     ),
     # What is optional.
-    "prize": Field(("N",), False, "worth of a visit, as known beforehand; 0 at a depot", 0),
-    "stochastic_prize": Field(("N",), False, "worth of a visit, as only the visit shows it", 0),
-    "min_prize": Field((), False, "prize to collect before the tour may end", 0),
-    "penalty": Field(("N",), False, "cost of leaving a node out; 0 at a depot", 0),
+    "prize": Field(
+        ("N",), False, "worth of a visit, as known beforehand; 0 at a depot", 0, role="reward"
+    ),
+    "stochastic_prize": Field(
+        ("N",),
+        False,
+        "worth of a visit, as only the visit shows it",
+        0,
+        role="reward",
+    ),
+    "min_prize": Field(
+        (), False, "prize to collect before the tour may end", 0, role="reward", whole=True
+    ),
+    "penalty": Field(("N",), False, "cost of leaving a node out; 0 at a depot", 0, role="reward"),
 }
+
+
+def attributes_where(chosen: Callable[[Field], bool]) -> tuple[str, ...]:
+    """Attributes of the schema by what their fields state, in its order."""
+    return tuple(name for name, field in SCHEMA.items() if chosen(field))
 
 
 def make_instance(**fields: Any) -> TensorDict:

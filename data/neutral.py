@@ -30,6 +30,19 @@ def neutral(name: str, instance: TensorDict) -> Tensor:
     return value.expand(shape).clone()
 
 
+def is_neutral(instance: TensorDict, name: str) -> Tensor:
+    """Which instances ``[B]`` have the neutral value of an attribute everywhere, or lack it."""
+    if name not in instance.keys():
+        device = next(iter(instance.values())).device
+        return torch.ones(len(instance), dtype=torch.bool, device=device)
+    value: Tensor = instance[name]
+    expected = SCHEMA[name].neutral
+    if expected is None:
+        return torch.zeros(len(instance), dtype=torch.bool, device=value.device)
+    same = value == torch.as_tensor(expected, device=value.device)
+    return same.reshape(len(instance), -1).all(-1)
+
+
 def says_nothing(name: str, value: Tensor) -> bool:
     """Whether an attribute has its neutral value everywhere: as if it were absent."""
     neutral = SCHEMA[name].neutral

@@ -4,10 +4,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.instance import SCHEMA
-
-# Their values are nodes or bounds of the whole instance: they have no meaning in a part of it.
-DROPPED = ("view", "delivery", "shipment", "min_routes", "min_prize")
+from nco.data.instance import SCHEMA, attributes_where
 
 
 def excerpt(instance: TensorDict, rows: Tensor, nodes: Tensor) -> TensorDict:
@@ -28,9 +25,9 @@ def excerpt(instance: TensorDict, rows: Tensor, nodes: Tensor) -> TensorDict:
     -------
     TensorDict
         Instances ``[S]`` with L nodes and the same attributes, but for those that speak of the
-        whole (see `DROPPED`).
+        whole (see `Field.whole`).
     """
-    return selected(instance, rows, nodes).exclude(*DROPPED)
+    return selected(instance, rows, nodes).exclude(*attributes_where(lambda field: field.whole))
 
 
 def selected(instance: TensorDict, rows: Tensor, nodes: Tensor) -> TensorDict:

@@ -9,8 +9,6 @@ from nco.data.instance import SCHEMA, num_depots, num_nodes
 from nco.data.metric import Metric
 from nco.data.numbers import MAX_INTEGER, MAX_REAL
 
-SIGNED = {"locs", "view", "preference"}  # everything else counts or measures an amount
-
 
 def check_values(instance: TensorDict) -> None:
     """
@@ -31,7 +29,7 @@ def check_values(instance: TensorDict) -> None:
     for name in attributes(instance):
         value = instance[name]
         high = MAX_INTEGER if SCHEMA[name].integer else MAX_REAL
-        low = -high if name in SIGNED else 0
+        low = -high if SCHEMA[name].signed else 0
         wrong = ~((value >= low) & (value <= high))  # NaN compares false
         if unbounded(name):
             wrong &= value != torch.inf

@@ -1,34 +1,80 @@
 """The base class of every rule."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import ClassVar, Literal, Self
 
+import torch
 from tensordict import TensorDict
 from torch import Tensor
 
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
+from nco.envs.component import Component
 from nco.envs.state import State
 
+Scope = Literal["route", "fleet", "solution"]
 
-class Constraint(ABC):
+
+class Constraint(Component, ABC):
     """
     One rule; owns its part of the state, the mask, the features and the check.
 
     `violations` judges finished routes with plain numbers and shares no code with `feasible`.
     A part's names are its own: prefix them with the constraint's name if they could clash.
-    ``reads`` names the attributes of the instance that the rule cannot do without. A rule that
-    ``yields`` is lifted where all rules together leave no move: see `nco.envs.constraints`. A rule
-    is ``reversible`` if it allows every route backwards too, where legs are as long both ways.
+
+    Parameters
+    ----------
+    reads
+        Attributes of the instance that the rule cannot do without.
+    stated_by
+        Attributes any of which asks for the rule where problems are composed of what instances
+        state: see `asked`.
+    scope
+        What the rule speaks of: each ``route`` by itself; the ``fleet``, how many routes leave
+        from each depot node; or the whole ``solution``. Where no rule speaks of the solution,
+        some of its routes are a solution of their customers: see `nco.decoding.subproblems`.
+        Every rule states it.
+    yields
+        Whether it is lifted where all rules together leave no move: see `nco.envs.constraints`.
+    trips
+        Whether the routes of a depot node are trips of one vehicle, one after the other.
+    aboard
+        Shipments that may be aboard at the same time where lengths or times are bounded; 0 for
+        rules without shipments.
     """
 
-    reads: tuple[str, ...] = ()
+    stated_by: ClassVar[tuple[str, ...]] = ()
+    scope: ClassVar[Scope]
     yields: bool = False
-    reversible: bool = False
+    trips: bool = False
+    aboard: int = 0
     node_dim: int = 0
     vehicle_dim: int = 0
     context_dim: int = 0
     dynamic_dim: int = 0
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "scope"):
+            raise TypeError(f"{cls.__name__}: no scope, expected route, fleet or solution")
+
+    @classmethod
+    def asked(cls, stated: Collection[str]) -> Self | None:
+        """
+        The rule as instances with the attributes ``stated`` ask for it; None where they do not.
+
+        A rule whose settings follow from the attributes overrides this.
+        """
+        return cls() if set(cls.stated_by) & set(stated) else None
+
+    @abstractmethod
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        """
+        On which instances every route may be driven backwards too, ``[B]`` bool.
+
+        Where legs are as long both ways; see `always`, `never` and `nco.data.neutral.is_neutral`.
+        """
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
         """What the rule derives from the instances once, ``[B, ...]`` by name."""
@@ -105,3 +151,14 @@ class Constraint(ABC):
         None where the rule is not about loads. The routes have known nodes only.
         """
         return None
+
+
+def always(instance: TensorDict) -> Tensor:
+    """True for each instance, ``[B]``."""
+    device = next(iter(instance.values())).device
+    return torch.ones(len(instance), dtype=torch.bool, device=device)
+
+
+def never(instance: TensorDict) -> Tensor:
+    """False for each instance, ``[B]``."""
+    return ~always(instance)

@@ -18,8 +18,6 @@ from nco.envs.checking.infeasibility import (
 )
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.constraint import Constraint
-from nco.envs.constraints.multi_trip import TripWindows
-from nco.envs.constraints.pickup_delivery import PickupDelivery
 from nco.envs.features import Context, Features, FeatureSpec
 from nco.envs.normalisation import coordinates, distances
 from nco.envs.objective import Objective
@@ -55,11 +53,12 @@ class RoutingEnv:
         self.constraints = tuple(constraints)
         self.objective = objective or Distance()
         resources = [rule for rule in self.constraints if isinstance(rule, Resource)]
-        pairs = [rule for rule in self.constraints if isinstance(rule, PickupDelivery)]
-        if pairs and any(isinstance(rule, TripWindows) for rule in resources):
-            raise ValueError("TripWindows and PickupDelivery: no look-ahead over several trips")
+        aboard = max((rule.aboard for rule in self.constraints), default=0)
+        trips = [type(rule).__name__ for rule in resources if rule.trips]
+        if aboard and trips:
+            raise ValueError(f"{trips[0]} and shipments: no look-ahead over several trips")
         # With shipments, the way home leads over their deliveries.
-        self._look_ahead = LookAhead(resources, pairs[0].aboard) if resources and pairs else None
+        self._look_ahead = LookAhead(resources, aboard) if resources and aboard else None
         self._bounds = Bounds(visits, resources)
 
     @property
@@ -67,6 +66,21 @@ class RoutingEnv:
         """All that keeps a part of the state."""
         more = () if self._look_ahead is None else (self._look_ahead,)
         return (*self.constraints, *more)
+
+    @property
+    def components(self) -> tuple[Visits | Constraint | Objective, ...]:
+        """All that it is composed of: visits, constraints, objective."""
+        return (self.visits, *self.constraints, self.objective)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Attributes that some component cannot do without."""
+        return frozenset(name for part in self.components for name in part.reads)
+
+    @property
+    def trips(self) -> bool:
+        """Whether the routes of a depot node are trips of one vehicle, by a rule or the cost."""
+        return self.objective.trips or any(rule.trips for rule in self.constraints)
 
     @property
     def spec(self) -> FeatureSpec:
@@ -263,8 +277,7 @@ class RoutingEnv:
         InputError
             One is absent.
         """
-        parts: list[Constraint | Objective] = [*self.constraints, self.objective]
-        for part in parts:
+        for part in self.components:
             for name in part.reads:
                 if name not in instance.keys():
                     rule = type(part).__name__

@@ -1,46 +1,14 @@
 """In how many ways the same routes can be driven, also where a batch mixes problems."""
 
-from collections.abc import Callable
-
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.instance import SCHEMA, num_nodes
-from nco.envs.constraint import Constraint
-from nco.envs.constraints import (
-    LinehaulFirst,
-    MaximumLoad,
-    MixedLoad,
-    OneCommodity,
-    OpenRoutes,
-    TimeWindows,
-    TripWindows,
-)
+from nco.data.instance import num_nodes
 from nco.envs.env import RoutingEnv
-from nco.envs.objectives import Distance
 from nco.envs.state import one_hot
 from nco.envs.visits.depot_routes import DepotRoutes, shuffled_blocks
 from nco.envs.visits.fleet_routes import FleetRoutes
-
-
-def says_nothing(instance: TensorDict, name: str) -> Tensor:
-    """Which instances ``[B]`` have the neutral value of an attribute everywhere."""
-    value = instance[name]
-    neutral = torch.as_tensor(SCHEMA[name].neutral, device=value.device)
-    return (value == neutral).reshape(len(value), -1).all(-1)
-
-
-# When a rule that sees the direction of routes allows both after all.
-TURNS: dict[type[Constraint], Callable[[TensorDict], Tensor]] = {
-    MixedLoad: lambda i: says_nothing(i, "backhaul") | i["one_commodity"].bool(),
-    LinehaulFirst: lambda i: says_nothing(i, "linehaul_first"),
-    MaximumLoad: lambda i: says_nothing(i, "backhaul"),
-    # What was delivered in all minus an extreme is the other extreme of the way back.
-    OneCommodity: lambda i: torch.ones(len(i), dtype=torch.bool, device=i["demand"].device),
-    OpenRoutes: lambda i: says_nothing(i, "open_route"),
-    TimeWindows: lambda i: says_nothing(i, "time_windows"),
-}
 
 
 def turnable(env: RoutingEnv, instance: TensorDict) -> Tensor:
@@ -49,11 +17,9 @@ def turnable(env: RoutingEnv, instance: TensorDict) -> Tensor:
 
     By instance: a rule that sees the direction may have nothing to say on some.
     """
-    free = torch.full((len(instance),), type(env.objective) is Distance, device=instance.device)
+    free = torch.full((len(instance),), env.objective.reversible, device=instance.device)
     for rule in env.constraints:
-        known = TURNS.get(type(rule))
-        if not rule.reversible:
-            free = free & (torch.zeros_like(free) if known is None else known(instance))
+        free = free & rule.reversible_on(instance)
     if "distance" in instance.keys():
         free = free & (instance["distance"] == instance["distance"].mT).flatten(1).all(-1)
     return free
@@ -98,7 +64,7 @@ def answers(env: RoutingEnv, instance: TensorDict, actions: Tensor) -> Tensor:
 
 def _bound(env: RoutingEnv) -> bool:
     """Whether the order of routes counts, or customers may be left out."""
-    return env.visits.optional or any(isinstance(rule, TripWindows) for rule in env.constraints)
+    return env.visits.optional or any(rule.trips for rule in env.constraints)
 
 
 def _shuffled_blocks(actions: Tensor, depots: int, turns: Tensor, rng: torch.Generator) -> Tensor:

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import csgraph_from_dense, dijkstra
 from tensordict import TensorDict
 
 from nco.data.metric import Metric
@@ -64,6 +63,9 @@ class ShortestWays(InstanceView):
 
     def _ways(self, kind: str, speed: float, node: int, back: bool) -> Matrix:
         """Shortest ways from a node to all others, or back from all others to it."""
+        # Here: slow to import, for where detours may be shorter alone.
+        from scipy.sparse.csgraph import csgraph_from_dense, dijkstra
+
         key = (kind, speed, node, back)
         if key not in self._known:
             legs = self._legs(kind, speed).copy()

@@ -9,7 +9,7 @@ from torch import Tensor
 from nco.data.instance import num_depots
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, always
 from nco.envs.resources.travel import pick_rows
 from nco.envs.state import State
 
@@ -26,7 +26,12 @@ class AllowedVehicles(Constraint):
     """
 
     reads = ("allowed",)
+    stated_by = ("allowed",)
+    scope = "route"
     node_dim = 1
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return always(instance)
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
         allowed = instance["allowed"].bool()

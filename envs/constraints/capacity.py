@@ -1,8 +1,9 @@
 """What a vehicle carries on one route is bounded."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 from operator import sub
+from typing import Self
 
 from tensordict import TensorDict
 from torch import Tensor
@@ -11,7 +12,7 @@ from nco.data.instance import num_depots
 from nco.envs import native
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, always
 from nco.envs.resources.travel import at_depot, of_vehicle
 from nco.envs.state import State
 
@@ -30,9 +31,17 @@ class Capacity(Constraint):
     """
 
     reads = ("demand", "capacity")
-    reversible = True
+    scope = "route"
     node_dim = 1
     context_dim = 1
+
+    @classmethod
+    def asked(cls, stated: Collection[str]) -> Self | None:
+        other = {"backhaul", "shipment", "one_commodity", "split"} & set(stated)
+        return cls() if "capacity" in stated and not other else None
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return always(instance)
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
         if instance["demand"].device.type != "cpu":

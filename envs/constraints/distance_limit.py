@@ -6,6 +6,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.neutral import is_neutral
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView, stops_of, whole
 from nco.envs.normalisation import length_unit, limits
@@ -32,10 +33,14 @@ class DistanceLimit(Resource):
     """
 
     reads = ("distance_limit",)
-    reversible = True
+    stated_by = ("distance_limit",)
+    scope = "route"
     vehicle_dim = 1
     context_dim = 1
     parts = ("length",)
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return is_neutral(instance, "open_route")
 
     def kind(self, instance: TensorDict) -> Kind:
         return "length"

@@ -1,6 +1,7 @@
 """The time that a route takes is bounded."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Self
 
 import torch
 from tensordict import TensorDict
@@ -9,6 +10,7 @@ from torch import Tensor
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.schedule import schedule
 from nco.envs.checking.view import InstanceView, whole
+from nco.envs.constraint import never
 from nco.envs.normalisation import limits, time_unit
 from nco.envs.resources.clock import Clock
 from nco.envs.resources.resource import Amounts, Move
@@ -34,12 +36,20 @@ class DurationLimit(Clock):
     """
 
     flexible = True
+    scope = "route"
     vehicle_dim = 1
     context_dim = 1
 
     def __init__(self, release: bool = False):
         self.release = release
         self.reads = ("duration_limit", *(("release_time",) if release else ()))
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return never(instance)
+
+    @classmethod
+    def asked(cls, stated: Collection[str]) -> Self | None:
+        return cls("release_time" in stated) if "duration_limit" in stated else None
 
     def bounds(self, instance: TensorDict) -> dict[str, Tensor]:
         limit = in_steps(instance, time_kind(instance), instance["duration_limit"])

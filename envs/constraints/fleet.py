@@ -1,7 +1,8 @@
 """How many vehicles there are, and how many have to leave."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Self
 
 import torch
 from tensordict import TensorDict
@@ -10,7 +11,7 @@ from torch import Tensor
 from nco.data.instance import num_depots
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, always
 from nco.envs.resources.travel import at_depot
 from nco.envs.state import State, one_hot
 
@@ -28,9 +29,16 @@ class Fleet(Constraint):
     """
 
     reads = ("vehicle_count",)
-    reversible = True
+    scope = "fleet"
     yields = True
     context_dim = 2
+
+    @classmethod
+    def asked(cls, stated: Collection[str]) -> Self | None:
+        return cls() if "vehicle_count" in stated and "trips" not in stated else None
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return always(instance)
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         count = instance["vehicle_count"]
@@ -92,9 +100,13 @@ class MinimumRoutes(Constraint):
     """
 
     reads = ("min_routes",)
-    reversible = True
+    stated_by = ("min_routes",)
+    scope = "solution"
     yields = True
     context_dim = 1
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return always(instance)
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         return {"left": instance["min_routes"].new_zeros(instance.batch_size[0], rollouts)}

@@ -7,6 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
+from nco.data.neutral import is_neutral
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
 from nco.envs.constraint import Constraint
@@ -28,7 +29,12 @@ class LinehaulFirst(Constraint):
 
     reads = ("demand", "backhaul", "linehaul_first")
     vehicle_dim = 1
+    stated_by = ("linehaul_first",)
+    scope = "route"
     context_dim = 1
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return is_neutral(instance, "linehaul_first")
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
         first = instance["linehaul_first"].bool().unsqueeze(-1)
@@ -85,6 +91,10 @@ class LinehaulOnEachRoute(Constraint):
 
     reads = ("demand", "backhaul", "linehaul_first")
     yields = True
+    scope = "route"
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return is_neutral(instance, "linehaul_first")
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         shape = (instance.batch_size[0], rollouts)

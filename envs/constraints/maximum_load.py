@@ -1,16 +1,19 @@
 """What a vehicle carries is bounded at every moment of a route, deliveries and pickups together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
+from typing import Self
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data.neutral import is_neutral
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
+from nco.envs.component import Component
 from nco.envs.constraint import Constraint
-from nco.envs.constraints.capacity import largest_capacity
+from nco.envs.constraints.capacity import Capacity, largest_capacity
 from nco.envs.resources.travel import at_depot, of_vehicle
 from nco.envs.state import State
 
@@ -38,13 +41,28 @@ class MaximumLoad(Constraint):
         Whether there are pairs of pickup and delivery.
     """
 
+    generalises = (Capacity,)  # without shipments
     context_dim = 2
+    scope = "route"
 
     def __init__(self, shipments: bool = False):
         self.shipments = shipments
         pairs = ("delivery", "shipment") if shipments else ("demand", "backhaul")
         self.reads = ("capacity", *pairs)
         self.node_dim = 2 + shipments
+
+    @classmethod
+    def asked(cls, stated: Collection[str]) -> Self | None:
+        two_ways = {"backhaul", "shipment"} & set(stated) and "one_commodity" not in stated
+        return cls("shipment" in stated) if "capacity" in stated and two_ways else None
+
+    def serves(self, other: Component) -> dict[str, int] | None:
+        if self.shipments and not self.same_as(other):
+            return None
+        return super().serves(other)
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return is_neutral(instance, "backhaul") & (not self.shipments)
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
         gained = _amount(instance, "backhaul")

@@ -7,7 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.envs.checking.routes import Route, Violation
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, never
 from nco.envs.state import State
 
 
@@ -29,11 +29,15 @@ class MinimumPrize(Constraint):
     """
 
     node_dim = 1
+    scope = "solution"
     context_dim = 1
 
     def __init__(self, collected: str = "prize"):
         self.reads = ("min_prize", "prize", collected)
         self.collected = collected
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return never(instance)  # sums of real numbers depend on their order
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         minimum = instance["min_prize"]

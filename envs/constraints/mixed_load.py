@@ -1,6 +1,7 @@
 """The loads of vehicles by one of two rules, instance by instance."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Self
 
 import torch
 from tensordict import TensorDict
@@ -9,6 +10,7 @@ from torch import Tensor
 from nco.data.instance import num_depots
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
+from nco.envs.component import Component
 from nco.envs.constraint import Constraint
 from nco.envs.constraints.maximum_load import MaximumLoad
 from nco.envs.constraints.one_commodity import OneCommodity
@@ -25,12 +27,25 @@ class MixedLoad(Constraint):
     """
 
     reads = ("capacity", "demand", "backhaul", "one_commodity")
+    scope = "route"
     node_dim = 2
     vehicle_dim = 1
     context_dim = 2
 
     def __init__(self) -> None:
         self.usual, self.exchanged = MaximumLoad(), OneCommodity()
+
+    @classmethod
+    def asked(cls, stated: Collection[str]) -> Self | None:
+        return cls() if {"capacity", "one_commodity"} <= set(stated) else None
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return self.usual.reversible_on(instance) | _flag(instance)
+
+    def serves(self, other: Component) -> dict[str, int] | None:
+        if isinstance(other, OneCommodity):
+            return {"one_commodity": 1}
+        return super().serves(other) if self.usual.serves(other) is None else {}
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
         return self.usual.tables(instance)

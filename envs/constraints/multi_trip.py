@@ -10,6 +10,7 @@ from torch import Tensor
 from nco.data.instance import num_depots
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
+from nco.envs.constraint import never
 from nco.envs.constraints.time_windows import TimeWindows, lateness
 from nco.envs.resources.resource import Amounts, Resource, home_from_one
 from nco.envs.resources.travel import at_depot
@@ -34,6 +35,12 @@ class TripWindows(TimeWindows):
     release
         See `TimeWindows`.
     """
+
+    scope = "solution"
+    trips = True
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return never(instance)  # what follows on a trip depends on when it ends
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         depots = num_depots(instance)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, always
 from nco.envs.constraints.capacity import largest_capacity
 from nco.envs.resources.travel import at_depot, of_vehicle
 from nco.envs.state import State
@@ -32,8 +32,13 @@ class OneCommodity(Constraint):
     """
 
     reads = ("demand", "backhaul", "capacity")
+    scope = "route"
     node_dim = 2
     context_dim = 2
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        # The balances of the way back are those of the way there, less what they end with.
+        return always(instance)
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         zero = instance["demand"].new_zeros(instance.batch_size[0], rollouts)

@@ -7,6 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
+from nco.data.neutral import is_neutral
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.constraint import Constraint
 from nco.envs.state import State
@@ -24,8 +25,13 @@ class OpenRoutes(Constraint):
     """
 
     reads = ("open_route",)
+    stated_by = ("open_route",)
+    scope = "route"
     vehicle_dim = 1
     context_dim = 1
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return is_neutral(instance, "open_route")
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         return {}

@@ -10,7 +10,7 @@ from torch import Tensor
 from nco.data.instance import num_depots
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, never
 from nco.envs.normalisation import coordinates
 from nco.envs.state import State
 
@@ -35,11 +35,16 @@ class PickupDelivery(Constraint):
     """
 
     reads = ("delivery",)
+    stated_by = ("delivery",)
+    scope = "route"
     node_dim = 4
     context_dim = 1
 
     def __init__(self, aboard: int = 12):
         self.aboard = aboard
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return never(instance)
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
         return {"partner": partners(instance), "is delivery": deliveries(instance)}

@@ -1,7 +1,8 @@
 """What a vehicle carries on one route is bounded, and a demand may be served in parts."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Self
 
 import torch
 from tensordict import TensorDict
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, never
 from nco.envs.constraints.capacity import unloading
 from nco.envs.state import State
 
@@ -29,9 +30,17 @@ class SplitCapacity(Constraint):
     """
 
     reads = ("demand", "capacity")
+    scope = "solution"
     node_dim = 1
     context_dim = 1
     dynamic_dim = 1
+
+    @classmethod
+    def asked(cls, stated: Collection[str]) -> Self | None:
+        return cls() if {"capacity", "split"} <= set(stated) else None
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return never(instance)  # what a visit serves follows from the visits before
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         demand = instance["demand"]

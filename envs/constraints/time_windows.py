@@ -1,6 +1,7 @@
 """Service begins inside a time window."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Self
 
 import torch
 from tensordict import TensorDict
@@ -8,10 +9,12 @@ from torch import Tensor
 
 from nco.data.instance import num_depots, num_nodes
 from nco.data.native import keeps
+from nco.data.neutral import is_neutral
 from nco.envs import native
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.schedule import schedule
 from nco.envs.checking.view import INF, InstanceView
+from nco.envs.component import Component
 from nco.envs.normalisation import time_unit
 from nco.envs.resources.clock import Clock, seen
 from nco.envs.resources.resource import to_every
@@ -45,6 +48,7 @@ class TimeWindows(Clock):
     """
 
     node_dim = 3
+    scope = "route"
     vehicle_dim = 1
     context_dim = 1
 
@@ -56,6 +60,21 @@ class TimeWindows(Clock):
         self.ahead = ahead
         self.dynamic_dim = 3 if ahead else 0
         self.node_dim = 3 + release
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return is_neutral(instance, "time_windows")
+
+    def serves(self, other: Component) -> dict[str, int] | None:
+        """With ``ahead``, only more is seen."""
+        same = isinstance(other, TimeWindows) and type(other) is type(self)
+        if same and self.ahead and other.release == self.release:
+            return {}
+        return super().serves(other)
+
+    @classmethod
+    def asked(cls, stated: Collection[str]) -> Self | None:
+        trips = cls.trips == ("trips" in stated)
+        return cls("release_time" in stated) if "time_windows" in stated and trips else None
 
     def tables(self, instance: TensorDict) -> dict[str, Tensor]:
         found = super().tables(instance)

@@ -15,6 +15,10 @@ from nco.envs.visits.base import Visits
 class Distance(Objective):
     """Sum of all legs, by the instance's own metric and rounding."""
 
+    additive = True
+    of_legs = True
+    reversible = True
+
     def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
         legs = visits.legs(instance, actions)
         return leg(instance, legs.origin, legs.target).sum(-1)

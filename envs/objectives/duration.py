@@ -11,6 +11,7 @@ from nco.data.instance import num_depots
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.schedule import schedule
 from nco.envs.checking.view import InstanceView
+from nco.envs.constraint import never
 from nco.envs.objective import Objective
 from nco.envs.resources.clock import Clock
 from nco.envs.visits.base import Visits
@@ -28,6 +29,8 @@ class Duration(Objective):
     release
         Whether routes wait for the ``release_time`` of their nodes' goods.
     """
+
+    additive = True
 
     def __init__(self, release: bool = False):
         self.release = release
@@ -53,6 +56,8 @@ class Makespan(Objective):
         See `Duration`.
     """
 
+    additive = False
+
     def __init__(self, trips: bool = False, release: bool = False):
         self.trips, self.release = trips, release
         self.reads = ("release_time",) if release else ()
@@ -76,6 +81,9 @@ class _Stopwatch(Clock):
 
     def __init__(self, release: bool):
         self.release = release
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return never(instance)
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         return []

@@ -26,8 +26,15 @@ class FleetCost(Objective):
         Whether the routes of a depot node are trips of one vehicle, whose fixed cost counts once.
     """
 
+    reversible = True
+
     def __init__(self, trips: bool = False):
         self.trips = trips
+
+    @property
+    def additive(self) -> bool:  # type: ignore[override]
+        """Not where a vehicle's fixed cost counts once for all its trips."""
+        return not self.trips
 
     def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
         legs = visits.legs(instance, actions)

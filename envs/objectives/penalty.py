@@ -22,6 +22,8 @@ class Penalty(Objective):
     """
 
     reads = ("penalty",)
+    additive = True
+    reversible = True
     node_dim = 1
 
     def node_features(self, instance: TensorDict) -> Tensor:

@@ -20,6 +20,8 @@ class Preference(Objective):
     """
 
     reads = ("preference",)
+    additive = True
+    reversible = True
     node_dim = 1
 
     def node_features(self, instance: TensorDict) -> Tensor:

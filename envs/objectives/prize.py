@@ -20,6 +20,8 @@ class Prize(Objective):
     """
 
     reads = ("prize",)
+    additive = True
+    reversible = True
     node_dim = 1
     maximised = True
 

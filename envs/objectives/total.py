@@ -36,6 +36,18 @@ class Total(Objective):
         self.reads = tuple(name for term in terms for name in term.reads)
         self.node_dim = sum(term.node_dim for term in terms)
 
+    @property
+    def additive(self) -> bool:  # type: ignore[override]
+        return all(term.additive for term in self.terms)
+
+    @property
+    def reversible(self) -> bool:  # type: ignore[override]
+        return all(term.reversible for term in self.terms)
+
+    @property
+    def trips(self) -> bool:  # type: ignore[override]
+        return any(term.trips for term in self.terms)
+
     def node_features(self, instance: TensorDict) -> Tensor | None:
         columns = [f for term in self.terms if (f := term.node_features(instance)) is not None]
         return torch.cat(columns, dim=-1) if columns else None

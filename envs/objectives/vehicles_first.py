@@ -23,6 +23,9 @@ class VehiclesFirst(Objective):
     In double precision.
     """
 
+    additive = False  # what a vehicle counts depends on the whole instance
+    reversible = True
+
     def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
         distance = Distance().cost(instance, visits, actions).double()
         routes = departures(instance, visits.legs(instance, actions)).sum(-1)

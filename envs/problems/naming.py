@@ -53,7 +53,7 @@ LETTERS: dict[str, tuple[str, set[str], list[Attribute]]] = {
         [VehicleKinds()],
     ),
     "sd": ("nodes that not every vehicle may visit", {"depots", "allowed"}, [Zones()]),
-    "mt": ("several trips of each vehicle", {"depots"}, []),
+    "mt": ("several trips of each vehicle", {"depots", "trips"}, []),
     "pdp": ("shipments", {"delivery", "shipment"}, [Shipments()]),
     "b": ("pickups after deliveries", {"backhaul", "linehaul_first"}, [Backhauls()]),
     "mb": ("pickups among deliveries", {"backhaul"}, [Backhauls(mixed=True)]),
@@ -111,10 +111,9 @@ def variant(name: str) -> Problem:
     several = "depots" in stated
     return Problem(
         "shortest routes" + (f" with {', '.join(said)}" if said else ""),
-        partial(compose, frozenset(stated), "mt" in found),
+        partial(compose, frozenset(stated)),
         partial(_generator, attributes=tuple(drawn), depots=VEHICLES if several else 1),
         stated=frozenset(stated),
-        trips="mt" in found,
     )
 
 

@@ -25,8 +25,6 @@ class Problem:
         that the exact rule allows: see `nco.envs.constraints.single_precision`.
     stated
         Attributes from which it is composed, see `nco.envs.problems.compose`; None where it is not.
-    trips
-        Whether the routes of a depot node are trips of one vehicle.
     """
 
     summary: str
@@ -34,4 +32,3 @@ class Problem:
     generator: Callable[[int | tuple[int, int]], InstanceGenerator]
     published: Callable[[], RoutingEnv] | None = None
     stated: frozenset[str] | None = None
-    trips: bool = False

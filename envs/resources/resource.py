@@ -59,6 +59,7 @@ class Resource(Constraint):
         Names of the amounts in the state, each ``[B, R]``.
     """
 
+    scope = "route"
     parts: tuple[str, ...]
 
     @abstractmethod

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from operator import index
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from tensordict import TensorDict
@@ -13,6 +13,7 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs.checking.routes import Route, Violation
+from nco.envs.component import Component
 from nco.envs.state import State, one_hot
 
 
@@ -35,7 +36,7 @@ class Legs(NamedTuple):
     vehicle: Tensor
 
 
-class Visits(ABC):
+class Visits(Component, ABC):
     """
     The shape of a solution: which nodes are visited, from where, and when it is complete.
 
@@ -49,8 +50,12 @@ class Visits(ABC):
         Size of `vehicle_features`.
     optional
         Whether a customer may be left out.
+    parts
+        What a solution falls into that may be solved anew apart: the ``paths`` of a tour, the
+        ``routes`` of a fleet; None where it does not.
     """
 
+    parts: ClassVar[Literal["paths", "routes"] | None] = None
     num_depots: int
     num_context_nodes: int
     vehicle_dim: int = 0

@@ -22,6 +22,7 @@ class DepotRoutes(Visits):
     way back to the depot is not driven (OVRP).
     """
 
+    parts = "routes"
     num_depots = 1
     num_context_nodes = 1
 

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from nco.data.instance import num_depots, num_nodes
 from nco.envs.checking.routes import Route, Violation
+from nco.envs.component import Component
 from nco.envs.normalisation import length_unit
 from nco.envs.state import State, one_hot
 from nco.envs.visits.base import Legs, Visits
-from nco.envs.visits.depot_routes import is_open
+from nco.envs.visits.depot_routes import DepotRoutes, is_open
 
 VEHICLE = ("capacity", "fixed_cost", "unit_cost", "speed", "vehicle_count")
 
@@ -41,12 +42,17 @@ class FleetRoutes(Visits):
         Whether customers may be left out (PCVRP, team OP).
     """
 
+    parts = "routes"
+    generalises = (DepotRoutes,)  # where customers may not be left out
     num_depots = 1
     num_context_nodes = 2
     vehicle_dim = len(VEHICLE)
 
     def __init__(self, optional: bool = False):
         self.optional = optional
+
+    def serves(self, other: Component) -> dict[str, int] | None:
+        return None if self.optional and not self.same_as(other) else super().serves(other)
 
     def depots(self, instance: TensorDict) -> int:
         return num_depots(instance)

@@ -22,6 +22,8 @@ class SplitRoutes(DepotRoutes):
     carry no amounts: see `SplitCapacity.violations`.
     """
 
+    parts = None
+
     def max_steps(self, instance: TensorDict) -> int:
         # A visit serves what is left of a customer, or fills the vehicle and ends its route.
         full = -(-instance["demand"].sum(-1) // instance["capacity"])

@@ -16,6 +16,7 @@ from nco.envs.visits.base import Legs, Visits, each_once, start_state
 class Tour(Visits):
     """One closed tour through all nodes, without a depot (TSP)."""
 
+    parts = "paths"
     num_depots = 0
     num_context_nodes = 2
 

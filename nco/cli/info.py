@@ -3,16 +3,20 @@
 from nco.cli.arguments import Seed
 
 
-def info(seed: Seed = 0, json: bool = False) -> int:
+def info(seed: Seed = 0, check: bool = False, json: bool = False) -> int:
     """
     Lists problems, solvers and released policies, and what supports what.
 
-    Support is found out by asking: every solver solves a small instance of every problem.
+    Support is found out by asking: every solver makes a model of a small instance of every problem,
+    or says which rule it cannot express.
 
     Parameters
     ----------
     seed
         Seed of the small instances.
+    check
+        Every solver solves the small instances, too, and support means that the checker accepts its
+        solution: a minute.
     json
         Print JSON: versions, kernels, problems, solvers, policies.
     """
@@ -21,7 +25,7 @@ def info(seed: Seed = 0, json: bool = False) -> int:
 
     from nco import __version__
     from nco.cli.solving import progress
-    from nco.cli.support import policies_of, solvers_of
+    from nco.cli.support import asked, policies_of, tried
     from nco.cli.tables import console, print_json, tables_of_info
     from nco.data.native import kernels
     from nco.envs.problems.table import PROBLEMS
@@ -34,7 +38,8 @@ def info(seed: Seed = 0, json: bool = False) -> int:
         task = bar.add_task("asking", total=len(PROBLEMS) * len(SOLVERS))
         for name, row in PROBLEMS.items():
             bar.update(task, description=f"asking for {name}")
-            answers = solvers_of(name, seed, lambda: bar.advance(task))
+            ask = tried if check else asked
+            answers = ask(name, seed, lambda: bar.advance(task))
             problems[name] = {
                 "summary": row.summary,
                 "policies": policies_of(row.build()),

@@ -5,9 +5,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from nco.cli.arguments import Count, Seconds, Seed
 
 SHOWN = 10  # failures that are told one by one
@@ -47,6 +44,15 @@ def label(
     seed
         Seed of the solver.
     """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     from nco.cli import DONE, INFEASIBLE, complain
     from nco.data.dataset import load_instances, stored_problem
     from nco.data.errors import InputError

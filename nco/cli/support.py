@@ -1,6 +1,8 @@
-"""What supports what, found out by asking: solvers solve a small instance of every problem."""
+"""What supports what: asked of the solvers, or tried."""
 
 from collections.abc import Callable
+
+from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.data.seeding import seeded
@@ -11,31 +13,47 @@ from nco.solvers.registry import SOLVERS
 
 CUSTOMERS = 5
 TIME_LIMIT = 0.05
+Refusals = dict[str, str | None]
 
 
-def solvers_of(
-    name: str, seed: int = 0, progress: Callable[[], None] = lambda: None
-) -> dict[str, str | None]:
+def asked(name: str, seed: int = 0, progress: Callable[[], None] = lambda: None) -> Refusals:
     """
-    Which solvers solve a problem.
+    Which solvers can express a problem: those that make a model of a small instance of it.
 
     Parameters
     ----------
     name
         Of the problem.
     seed
-        Of the instance and the solvers.
+        Of the instance, and of what is drawn in solving.
     progress
         Called after each solver.
 
     Returns
     -------
     dict
-        For each solver None if it found a solution that the checker accepts, else the reason.
+        For each solver None if it can, else the reason.
     """
-    found: dict[str, str | None] = {}
-    env = PROBLEMS[name].build()
-    instance = PROBLEMS[name].generator(CUSTOMERS)(1, seeded(seed))
+    env, instance = _small(name, seed)
+    found: Refusals = {}
+    for solver, entry in SOLVERS.items():
+        try:
+            entry.build().require(env, instance)
+            found[solver] = None
+        except InputError as error:
+            found[solver] = str(error)
+        progress()
+    return found
+
+
+def tried(name: str, seed: int = 0, progress: Callable[[], None] = lambda: None) -> Refusals:
+    """
+    Which solvers solve a small instance of a problem, such that the checker accepts it.
+
+    See `asked` for parameters and result.
+    """
+    env, instance = _small(name, seed)
+    found: Refusals = {}
     for solver, entry in SOLVERS.items():
         try:
             solution = entry.build().solve(env, instance, TIME_LIMIT, seed)
@@ -56,3 +74,8 @@ def policies_of(env: RoutingEnv) -> list[str]:
             continue
         found.append(name)
     return found
+
+
+def _small(name: str, seed: int) -> tuple[RoutingEnv, TensorDict]:
+    instance = PROBLEMS[name].generator(CUSTOMERS)(1, seeded(seed))
+    return PROBLEMS[name].build(), instance

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.subinstance import excerpt, in_double, zoomed
-from nco.decoding.pieces import Cut, Piece, Routes, find_cut
 from nco.decoding.rollout import OutOfTime, Rollouts, broken, complete
 from nco.decoding.search import Search, Single, dihedral
 from nco.decoding.strategies import Greedy, Sampling, Strategy
+from nco.decoding.subproblems import Cut, Piece, Routes, find_cut
 from nco.envs import RoutingEnv
 from nco.envs.normalisation import coordinates
 from nco.envs.resources.resource import Resource
@@ -258,9 +258,9 @@ class Reconstruction(Search):
     Random re-construction: pieces of a solution are solved anew, again and again (RRC).
 
     Luo et al. (2023, LEHD, section 3.3) re-construct random consecutive parts of solutions. Here
-    all of a solution is cut into disjoint parts at random (`nco.decoding.pieces`), which are one
-    batch of small instances for the policy: seen from a random side each, with several starts. A
-    part is replaced where the new one is no worse.
+    all of a solution is cut into disjoint parts at random (`nco.decoding.subproblems`), which are
+    one batch of small instances for the policy: seen from a random side each, with several starts.
+    A part is replaced where the new one is no worse.
 
     Parameters
     ----------

@@ -21,41 +21,21 @@ from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.instance import SCHEMA, from_tensors, num_depots
 from nco.envs import RoutingEnv
-from nco.envs.constraints import (
-    Capacity,
-    DistanceLimit,
-    Fleet,
-    LinehaulFirst,
-    MaximumLoad,
-    MixedLoad,
-    OneCommodity,
-    OpenRoutes,
-    TimeWindows,
-)
 from nco.envs.normalisation import coordinates
-from nco.envs.objectives import Distance
-from nco.envs.visits.depot_routes import DepotRoutes
-from nco.envs.visits.fleet_routes import FleetRoutes
 from nco.envs.visits.tour import Tour
 from nco.labelling.processes import in_processes
-from nco.solvers.base import find_row
 
-# What a label file can hold: by the kind of visits, the grid of the coordinates where there are no
-# rules but the capacity, and the rules for routes with coordinates as they are.
-GRID: dict[type, int] = {Tour: 65535, DepotRoutes: 1000}
-RULES: dict[type, None] = dict.fromkeys(
-    (
-        *(Capacity, DistanceLimit, Fleet, MixedLoad, LinehaulFirst),
-        *(MaximumLoad, OneCommodity, OpenRoutes, TimeWindows),
-    )
-)
-VISITS: dict[type, None] = dict.fromkeys((Tour, DepotRoutes, FleetRoutes))
-OBJECTIVES: dict[type, None] = {Distance: None}
+# The grid of the coordinates where there is no rule but the capacity, by `Visits.parts`.
+GRID: dict[str | None, int] = {"paths": 65535, "routes": 1000}
 ON_GRID = {"locs", "demand", "capacity"}
-ATTRIBUTES = ON_GRID | {
-    *("backhaul", "linehaul_first", "one_commodity", "open_route"),
-    *("distance_limit", "time_windows", "service_time", "vehicle_count", "depots"),
-}
+
+
+def holds(name: str, value: Tensor) -> bool:
+    """Whether a label file has a place for an attribute: one row a node or depot node, or one."""
+    field = SCHEMA[name]
+    if field.role == "geometry":
+        return name == "locs"
+    return field.shape in ((), ("N",), ("N", "2"), ("V",)) and value.ndim == 1 + len(field.shape)
 
 
 @dataclass(frozen=True)
@@ -165,12 +145,13 @@ def grid_columns(env: RoutingEnv, instances: TensorDict) -> dict[str, np.ndarray
     InputError
         The labels cannot hold the problem or an attribute of the instances.
     """
-    find_row(VISITS, env.visits, "a label file")
-    for rule in env.constraints:
-        find_row(RULES, rule, "a label file")
-    find_row(OBJECTIVES, env.objective, "a label file")
-    for name in instances.keys():
-        if name not in ATTRIBUTES or (name == "capacity" and instances[name].ndim > 1):
+    odd: list[object] = [] if env.visits.parts else [env.visits]
+    odd += [rule for rule in env.constraints if rule.scope == "solution"]
+    odd += [] if env.objective.of_legs else [env.objective]
+    if odd:
+        raise InputError(f"a label file cannot express {type(odd[0]).__name__}")
+    for name, value in instances.items():
+        if not holds(str(name), value):
             raise InputError(f"{name}: a label file has no such attribute")
     if env.visits.optional:
         raise InputError("customers that may be left out: a label file has no place for them")
@@ -187,10 +168,9 @@ def grid_columns(env: RoutingEnv, instances: TensorDict) -> dict[str, np.ndarray
 
 def _grid(env: RoutingEnv, instances: TensorDict) -> int | None:
     """The grid of the coordinates; None where the file has them as they are."""
-    plain = all(type(rule) is Capacity for rule in env.constraints)
-    if not plain or set(instances.keys()) - ON_GRID:
+    if not env.reads <= ON_GRID or set(instances.keys()) - ON_GRID:
         return None
-    return GRID.get(type(env.visits))
+    return GRID.get(env.visits.parts)
 
 
 def _stored(name: str, value: Tensor) -> np.ndarray:
@@ -209,10 +189,10 @@ def _solve(env: RoutingEnv, columns: dict[str, np.ndarray], settings: Settings) 
     from nco.solvers.registry import find_solver
 
     torch.set_num_threads(1)
-    fields = {name: torch.from_numpy(columns[name]) for name in columns if name in ATTRIBUTES}
+    fields = {name: torch.from_numpy(columns[name]) for name in columns if name in SCHEMA}
     grid = 1
     if "xy" in columns:
-        grid = GRID[type(env.visits)]
+        grid = GRID[env.visits.parts]
         fields["locs"] = torch.from_numpy(columns["xy"].astype(np.float64) / grid)
     fields = {n: value.long() if SCHEMA[n].integer else value for n, value in fields.items()}
     solver = find_solver(settings.solver).build()

@@ -4,7 +4,6 @@ import copy
 from abc import abstractmethod
 
 import torch
-from scipy.stats import ttest_rel
 from tensordict import TensorDict
 from torch import Tensor, nn
 
@@ -232,6 +231,7 @@ class GreedyRollout(Baseline):
         return value, 0.0
 
     def epoch_end(self, policy: Policy, epoch: int) -> dict[str, float]:
+        from scipy.stats import ttest_rel  # here: more than a second, for this test alone
 
         self.epoch.fill_(epoch + 1)
         challenger, champion = (self._costs(p).double().cpu() for p in (policy, self.policy))

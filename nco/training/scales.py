@@ -8,9 +8,8 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from nco.data.errors import InputError
-from nco.data.instance import SCHEMA
-
-RULES = ("backhaul", "linehaul_first", "distance_limit", "time_windows", "open_route")
+from nco.data.instance import SCHEMA, attributes_where
+from nco.data.neutral import is_neutral
 
 
 class CostScale(nn.Module):
@@ -31,7 +30,7 @@ class VariantMean(CostScale):
     Parameters
     ----------
     attributes
-        Which attributes tell variants apart.
+        Which attributes tell variants apart; by default those of `Field.variant`.
     weight
         Of the newest batch in the average, in (0, 1].
 
@@ -43,8 +42,10 @@ class VariantMean(CostScale):
 
     mean: Tensor
 
-    def __init__(self, attributes: Sequence[str] = RULES, weight: float = 0.25):
+    def __init__(self, attributes: Sequence[str] | None = None, weight: float = 0.25):
         super().__init__()
+        if attributes is None:
+            attributes = attributes_where(lambda field: field.variant)
         for name in attributes:
             if name not in SCHEMA or SCHEMA[name].neutral is None:
                 raise InputError(f"attributes: {name!r}, expected ones with a neutral value")
@@ -85,8 +86,5 @@ def variant_codes(instance: TensorDict, attributes: Sequence[str]) -> Tensor:
     """Variants ``[B]`` as binary numbers: bit k says whether attribute k is not neutral."""
     code = torch.zeros(len(instance), dtype=torch.long, device=instance.device)
     for bit, name in enumerate(attributes):
-        if name in instance.keys():
-            value = instance[name]
-            neutral = torch.as_tensor(SCHEMA[name].neutral, device=value.device)
-            code = code + ((value != neutral).reshape(len(code), -1).any(-1).long() << bit)
+        code = code + ((~is_neutral(instance, name)).long() << bit)
     return code

@@ -11,12 +11,12 @@ from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.data.instance import num_nodes
+from nco.decoding.subproblems import into_part, out_of_part, restrict
 from nco.envs import Route, RoutingEnv
 from nco.envs.objectives import Distance
 from nco.envs.visits.tour import Tour
 from nco.solution import judge
 from nco.solvers.fast_tsp import FastTSP
-from nco.solvers.hybrid.decompose import into_part, out_of_part, restrict
 from nco.solvers.hybrid.local_search import PART_HISTORY, Penalties, PyVRPSearch
 from nco.solvers.ortools import ORTools
 
@@ -43,9 +43,9 @@ class Task:
     multiples
         See `PyVRPSearch.begin`.
     nodes
-        Those of a part, see `nco.solvers.hybrid.decompose`; None for the whole instance.
+        Those of a part, see `nco.decoding.subproblems`; None for the whole instance.
     away
-        See `nco.solvers.hybrid.decompose.restrict`.
+        See `nco.decoding.subproblems.restrict`.
     """
 
     deadline: float

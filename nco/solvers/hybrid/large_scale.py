@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from nco.data.instance import num_depots, num_nodes
-from nco.solvers.hybrid.decompose import nodes_of
+from nco.decoding.subproblems import nodes_of
 from nco.solvers.hybrid.engines import Found, Routes, Task
 from nco.solvers.hybrid.incumbent import Incumbent
 from nco.solvers.hybrid.local_search import Penalties

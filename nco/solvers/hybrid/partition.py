@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nco.data.instance import num_depots, num_nodes
+from nco.decoding.subproblems import nodes_of, vehicles_away
 from nco.envs import Route
-from nco.solvers.hybrid.decompose import nodes_of, vehicles_away
 from nco.solvers.hybrid.engines import Found, Routes, Task
 from nco.solvers.hybrid.incumbent import Incumbent
 from nco.solvers.hybrid.local_search import Penalties

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tensordict import TensorDict
 
+from nco.decoding.subproblems import vehicles_away
 from nco.envs import Route, RoutingEnv
-from nco.solvers.hybrid.decompose import vehicles_away
 from nco.solvers.hybrid.neighbourhood_selection import Neighbourhood, NeighbourhoodSelection
 
 FEATURES = 6

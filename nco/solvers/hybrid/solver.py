@@ -15,14 +15,13 @@ from tensordict import TensorDict
 from nco import __version__
 from nco.data.errors import InputError
 from nco.decoding import Search
+from nco.decoding.subproblems import separable
 from nco.envs import RoutingEnv
-from nco.envs.constraints import Fleet
 from nco.hub.released import Released, default_policy, load_policy
 from nco.solution import Solution, judge
 from nco.solvers.base import refuse_infeasible
 from nco.solvers.heuristics.savings import savings
 from nco.solvers.hybrid.cooperative import CooperativeSearch
-from nco.solvers.hybrid.decompose import separable
 from nco.solvers.hybrid.engines import Engine, ORToolsEngine, Task, find_engine
 from nco.solvers.hybrid.incumbent import Incumbent
 from nco.solvers.hybrid.large_scale import construct, improve_parts
@@ -259,7 +258,7 @@ class Hybrid:
             return False
         # To share out vehicles among customers is a problem of the whole.
         return incumbent.best is not None or not any(
-            type(r) is Fleet for r in incumbent.env.constraints
+            rule.scope == "fleet" for rule in incumbent.env.constraints
         )
 
     def _as_a_whole(

@@ -16,7 +16,6 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.envs import RoutingEnv
-from nco.envs.constraints import TripWindows
 from nco.envs.objective import Objective
 from nco.envs.objectives import (
     Distance,
@@ -111,7 +110,7 @@ def costs(
     kinds, nodes = len(shape.depots), num_nodes(instance)
     found = Costs(
         solver=solver,
-        trips=drives_trips(env),
+        trips=env.trips,
         distance=np.zeros(kinds),
         fixed=np.zeros(kinds),
         visit=np.zeros((kinds, nodes)),
@@ -125,17 +124,10 @@ def costs(
         raise found.refuse(
             env.objective, f"no gain in leaving out node {node}, found {amount:.10g}"
         )
-    windows = any(isinstance(rule, TripWindows) for rule in env.constraints)
-    if windows and (found.time or found.longest):
-        raise found.refuse(env.objective, "no costs of time with TripWindows")
+    trips = [type(rule).__name__ for rule in env.constraints if rule.trips]
+    if trips and (found.time or found.longest):
+        raise found.refuse(env.objective, f"no costs of time with {trips[0]}")
     return found
-
-
-def drives_trips(env: RoutingEnv) -> bool:
-    """Whether a rule or the objective takes the routes of a depot node for one vehicle's trips."""
-    terms = env.objective.terms if isinstance(env.objective, Total) else (env.objective,)
-    asked = any(isinstance(term, FleetCost | Makespan) and term.trips for term in terms)
-    return asked or any(isinstance(rule, TripWindows) for rule in env.constraints)
 
 
 def _add(

@@ -11,16 +11,6 @@ from numpy.typing import NDArray
 from tensordict import TensorDict
 
 from nco.envs import RoutingEnv
-from nco.envs.constraints import (
-    Capacity,
-    DistanceLimit,
-    DurationLimit,
-    LinehaulFirst,
-    MaximumLoad,
-    MixedLoad,
-    PickupDelivery,
-    TimeWindows,
-)
 from nco.solvers.model.costs import Costs
 from nco.solvers.model.times import service_times, travel_times
 from nco.solvers.model.vehicles import VehicleModel
@@ -43,7 +33,7 @@ def enough(
     vehicles come back for shipments.
     """
     kinds = len(shape.depots)
-    paired = any(isinstance(rule, PickupDelivery) for rule in env.constraints)
+    paired = any(rule.aboard for rule in env.constraints)
     if shape.vehicles <= FEW or costs.time or costs.longest or paired:
         return np.full(kinds, shape.vehicles)
     counter = _Counter(env, instance, shape, distance)
@@ -67,8 +57,8 @@ class _Counter:
         shape: VehicleModel,
         distance: NDArray[np.float64],
     ):
-        rules = env.constraints
-        loads = any(isinstance(rule, Capacity | MaximumLoad | MixedLoad) for rule in rules)
+        reads = env.reads
+        loads = "capacity" in reads
         self.shape, self.distance = shape, distance
         nodes, kinds = len(distance), len(shape.depots)
 
@@ -80,13 +70,12 @@ class _Counter:
 
         # One of both fits where the other one is nothing; else to add them is on the safe side.
         self.loads = [read("demand", nodes, 0.0, loads), read("backhaul", nodes, 0.0, loads)]
-        if not any(isinstance(rule, LinehaulFirst) for rule in rules):
+        if "linehaul_first" not in reads:
             self.loads = [np.maximum(*self.loads)]
         self.capacity = read("capacity", kinds, np.inf, loads)
-        limited = any(isinstance(rule, DistanceLimit) for rule in rules)
-        self.longest = read("distance_limit", kinds, np.inf, limited)
-        timed = any(isinstance(rule, TimeWindows | DurationLimit) for rule in rules)
-        bounded = any(isinstance(rule, DurationLimit) for rule in rules)
+        self.longest = read("distance_limit", kinds, np.inf, "distance_limit" in reads)
+        bounded = "duration_limit" in reads
+        timed = bounded or "time_windows" in reads
         self.duration = read("duration_limit", kinds, np.inf, bounded)
         self.travel = travel_times(instance, shape) if timed else [np.zeros_like(distance)] * kinds
         self.service = service_times(instance)

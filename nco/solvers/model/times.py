@@ -12,7 +12,6 @@ from nco.envs import Route, RoutingEnv
 from nco.envs.checking.schedule import schedule
 from nco.envs.checking.view import InstanceView
 from nco.envs.constraint import Constraint
-from nco.envs.constraints import TimeWindows
 from nco.envs.objective import Objective
 from nco.solvers.model.scaling import MOST, Scaling, bounding_scaling, steps
 from nco.solvers.model.vehicles import VehicleModel
@@ -135,7 +134,7 @@ def require_windows(
     InputError
         There are windows without a rule, which solvers would keep.
     """
-    kept = any(isinstance(rule, TimeWindows) for rule in env.constraints)
+    kept = any("time_windows" in rule.reads for rule in env.constraints)
     if "time_windows" in instance.keys() and not kept:
         name = type(part).__name__
         raise InputError(f"{solver} cannot express {name}, expected the rule TimeWindows with it")

@@ -11,11 +11,11 @@ from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.data.seeding import seeded
 from nco.decoding.active_search import ActiveSearch
-from nco.decoding.pieces import Cut, Routes, TourCut, find_cut, sectors
 from nco.decoding.reconstruction import Rebuilder, draw_size, rebuild
 from nco.decoding.rollout import OutOfTime
 from nco.decoding.search import Augment, MultiStart, Search, Single
 from nco.decoding.strategies import Sampling
+from nco.decoding.subproblems import Cut, Routes, TourCut, find_cut, sectors
 from nco.envs import Route, RoutingEnv
 from nco.policies import Policy
 from nco.solvers.heuristics.insertion import farthest_insertion

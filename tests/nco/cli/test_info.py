@@ -9,7 +9,7 @@ from nco.hub.released import shipped
 from nco.solvers.registry import SOLVERS
 from tests.nco.cli.conftest import Run
 
-FEW = {name: PROBLEMS[name] for name in ("tsp", "cvrp", "op")}  # asking takes its time
+FEW = {name: PROBLEMS[name] for name in ("tsp", "cvrp", "op")}  # solving takes its time
 Told = dict[str, dict[str, dict[str, list[str]]]]
 
 
@@ -36,6 +36,13 @@ def test_everything_is_listed_with_who_supports_it(told: Told) -> None:
     for row in problems.values():
         assert set(row["solvers"]) | set(row["refusals"]) == set(SOLVERS)
         assert not set(row["solvers"]) & set(row["refusals"])
+
+
+def test_checking_solves(told: Told, run: Run) -> None:
+    """With ``--check`` every solver solves, and supports what it does without."""
+    result = run("info", "--check", "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["problems"] == told["problems"]
 
 
 def test_tables(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

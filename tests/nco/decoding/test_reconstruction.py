@@ -21,8 +21,8 @@ from nco.decoding import (
     Single,
     rollout,
 )
-from nco.decoding.pieces import Routes, find_cut, sectors
 from nco.decoding.reconstruction import Rebuilder
+from nco.decoding.subproblems import Routes, find_cut, sectors
 from nco.envs import PROBLEMS, RoutingEnv, problem
 from nco.envs.normalisation import coordinates
 from tests.envs.random_instances import draw

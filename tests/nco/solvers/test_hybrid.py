@@ -22,12 +22,12 @@ from nco.data.errors import InputError
 from nco.data.formats import read
 from nco.data.instance import make_instance
 from nco.data.seeding import seeded
+from nco.decoding.subproblems import separable, vehicles_away
 from nco.envs import Route, RoutingEnv, problem
 from nco.envs.problems.table import PROBLEMS
 from nco.hub.released import shipped_policy
 from nco.solution import judge
 from nco.solvers.hybrid import Hybrid
-from nco.solvers.hybrid.decompose import separable, vehicles_away
 from nco.solvers.hybrid.incumbent import Incumbent
 from nco.solvers.hybrid.partition import improve_halves, split
 from nco.solvers.hybrid.worker import Setting, Worker

@@ -1,5 +1,6 @@
 """What solvers accept and refuse, by the composition of the problem."""
 
+import inspect
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.instance import make_instance
 from nco.envs import PROBLEMS, Route, RoutingEnv, Violation, problem
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, always
 from nco.envs.constraints import Capacity
 from nco.envs.objective import Objective
 from nco.envs.problems.naming import VARIANTS
@@ -39,6 +40,15 @@ def test_every_classical_solver_has_a_row() -> None:
     for name, solver in CLASSICAL.items():
         assert isinstance(find_solver(name).build(), type(solver))
         assert SOLVERS[name].summary
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_settings_are_parameters_of_the_solver(name: str) -> None:
+    """What a row says the command line may set is what the constructor takes, of these names."""
+    entry = SOLVERS[name]
+    parameters = inspect.signature(type(entry.build())).parameters
+    asked_for = {"policy", "search", "device"}  # what nco solve offers
+    assert set(entry.settings) == asked_for & set(parameters)
 
 
 def test_unknown_solvers_are_refused() -> None:
@@ -88,6 +98,11 @@ def test_the_least_that_each_solver_supports(name: str) -> None:
 class Odd(Constraint):
     """Allows odd nodes only: a rule that no solver has heard of."""
 
+    scope = "route"
+
+    def reversible_on(self, instance: TensorDict) -> Tensor:
+        return always(instance)
+
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         return {}
 
@@ -107,6 +122,8 @@ class LooserCapacity(Capacity):
 
 class Nothing(Objective):
     """Everything is free."""
+
+    additive = True
 
     def cost(self, instance: TensorDict, visits: Visits, actions: Tensor) -> Tensor:
         return torch.zeros(actions.shape[:2])

@@ -7,7 +7,9 @@ from nco.data.errors import InputError
 from nco.data.seeding import seeded
 from nco.envs import PROBLEMS
 from nco.training import OwnMean, VariantMean
-from nco.training.scales import RULES, variant_codes
+from nco.training.scales import variant_codes
+
+RULES = ("backhaul", "linehaul_first", "distance_limit", "time_windows", "open_route")
 
 SIZE = 9
 

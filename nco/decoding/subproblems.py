@@ -1,14 +1,17 @@
 """
-Cutting solutions into pieces that can be solved anew, each as an instance of its own.
+Sub-problems: parts of a solution that are solved anew, each as an instance of its own.
 
-Where every rule and every term of the cost speaks of one route at a time, some routes of a
-solution are a solution of their customers, whatever the other routes do; so the pieces are groups
-of neighbouring routes. A tour without depot is cut into paths, whose two ends stay.
+Where every rule speaks of one route at a time, or of how many routes there are, and the cost is a
+sum over routes, some routes of a solution are a solution of their customers, whatever the other
+routes do (POPMUSIC: Taillard and Voss 2002; CL-LNS: Feijen et al. 2024, "Learning-enhanced
+neighborhood selection for the vehicle routing problem with time windows"). A tour without depot is
+cut into paths, whose two ends stay. What allows it, rules, visits and objectives state themselves:
+`Constraint.scope`, `Visits.parts`, `Objective.additive`.
 """
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -17,31 +20,24 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.data.instance import num_nodes
-from nco.envs import DepotRoutes, FleetRoutes, Route, RoutingEnv, Tour
-from nco.envs.constraints import (
-    AllowedVehicles,
-    Capacity,
-    DistanceLimit,
-    DurationLimit,
-    Fleet,
-    LinehaulFirst,
-    MaximumLoad,
-    OneCommodity,
-    OpenRoutes,
-    SinglePrecisionCapacity,
-    TimeWindows,
-)
-from nco.envs.objectives import Distance, Duration, FleetCost, Preference, Total
+from nco.data.instance import SCHEMA, num_depots, num_nodes
+from nco.data.subinstance import selected
+from nco.envs import Route, RoutingEnv
 
 Routes = tuple[Route, ...]
 
-# Rules that judge each route by itself; of a fleet, the pieces keep the vehicles that they use.
-SINGLE = {
-    *(AllowedVehicles, Capacity, DistanceLimit, DurationLimit, Fleet, LinehaulFirst),
-    *(MaximumLoad, OneCommodity, OpenRoutes, SinglePrecisionCapacity, TimeWindows),
-}
-SUMS = {Distance, Duration, FleetCost, Preference}  # costs that are sums over routes
+
+def obstacles(env: RoutingEnv) -> list[str]:
+    """Names of the components that keep some routes from being a solution of their customers."""
+    odd: list[object] = [] if env.visits.parts == "routes" else [env.visits]
+    odd += [rule for rule in env.constraints if rule.scope == "solution"]
+    odd += [] if env.objective.additive else [env.objective]
+    return [type(part).__name__ for part in odd]
+
+
+def separable(env: RoutingEnv, instance: TensorDict) -> bool:
+    """Whether neighbouring routes of a solution can be solved on their own."""
+    return "locs" in instance.keys() and not obstacles(env)
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,7 @@ class TourCut(Cut):
     """
 
     def obstacles(self, env: RoutingEnv) -> list[str]:
-        objective = [] if type(env.objective) is Distance else [env.objective]
+        objective = [] if env.objective.of_legs else [env.objective]
         return [type(part).__name__ for part in (*env.constraints, *objective)]
 
     def cut(
@@ -152,12 +148,11 @@ class RoutesCut(Cut):
     """Groups of neighbouring routes: at least two where there are two."""
 
     def obstacles(self, env: RoutingEnv) -> list[str]:
-        odd = [rule for rule in env.constraints if type(rule) not in SINGLE]
-        # The partner of a shipment has to be in the piece.
-        odd += [rule for rule in env.constraints if "delivery" in rule.reads and rule not in odd]
-        names = [type(rule).__name__ for rule in odd]
+        # Partners of shipments would need numbers of their own.
+        whole = [r for r in env.constraints if any(SCHEMA[name].whole for name in r.reads)]
+        names = [type(rule).__name__ for rule in whole]
         names += [type(env.visits).__name__] if env.visits.optional else []
-        return names + ([] if _sums(env.objective) else [type(env.objective).__name__])
+        return list(dict.fromkeys(obstacles(env) + names))
 
     def cut(
         self, routes: Routes, coords: Tensor, depots: int, row: int, size: int, rng: torch.Generator
@@ -195,15 +190,6 @@ class RoutesCut(Cut):
         return tuple(pasted)
 
 
-def _sums(objective: object) -> bool:
-    """Whether a cost is the sum of the costs of all routes."""
-    if isinstance(objective, Total):
-        return all(map(_sums, objective.terms))
-    if isinstance(objective, FleetCost) and objective.trips:
-        return False
-    return type(objective) in SUMS
-
-
 def _group(routes: Routes, group: Sequence[int], depots: int, row: int) -> Piece:
     customers = [node for k in group for node in routes[k].visits]
     number = {node: depots + i for i, node in enumerate(customers)}
@@ -213,7 +199,7 @@ def _group(routes: Routes, group: Sequence[int], depots: int, row: int) -> Piece
     return Piece(row, (*range(depots), *customers), local, (), tuple(group))
 
 
-CUTS: dict[type, Cut] = {Tour: TourCut(), DepotRoutes: RoutesCut(), FleetRoutes: RoutesCut()}
+CUTS: dict[str | None, Cut] = {"paths": TourCut(), "routes": RoutesCut()}  # by `Visits.parts`
 
 
 def find_cut(env: RoutingEnv) -> Cut:
@@ -225,7 +211,7 @@ def find_cut(env: RoutingEnv) -> Cut:
     InputError
         A part of them is no solution by itself; the message names the rules.
     """
-    cut = CUTS.get(type(env.visits))
+    cut = CUTS.get(env.visits.parts)
     odd = [type(env.visits).__name__] if cut is None else cut.obstacles(env)
     if cut is None or odd:
         raise InputError(f"re-construction cannot cut solutions with {', '.join(odd)}")
@@ -239,9 +225,9 @@ def sectors(env: RoutingEnv, instance: TensorDict, coords: Tensor, size: int) ->
     They are pieces of no solution yet: solved each by itself, they make one. For instances with
     one depot node, an unlimited number of routes and a `Cut`; elsewhere none.
     """
-    cut = CUTS.get(type(env.visits))
+    cut = CUTS.get(env.visits.parts)
     depots = env.visits.depots(instance)
-    limited = any(type(rule) is Fleet for rule in env.constraints)
+    limited = any(rule.scope == "fleet" for rule in env.constraints)
     if not isinstance(cut, RoutesCut) or cut.obstacles(env) or depots != 1 or limited:
         return []
     apart = coords[:, depots:] - coords[:, :depots].mean(1, keepdim=True)
@@ -254,3 +240,77 @@ def sectors(env: RoutingEnv, instance: TensorDict, coords: Tensor, size: int) ->
         for begin, end in pairwise(bounds):
             pieces.append(Piece(row, (*range(depots), *order[begin:end]), (), (), ()))
     return pieces
+
+
+def nodes_of(instance: TensorDict, customers: Sequence[int]) -> list[int]:
+    """The nodes of the instance of a part: all depot nodes, then customers."""
+    return [*range(num_depots(instance)), *customers]
+
+
+def restrict(
+    instance: TensorDict, nodes: Sequence[int], away: Mapping[int, int] | None = None
+) -> TensorDict:
+    """
+    The instance of a part.
+
+    Parameters
+    ----------
+    instance
+        Batch size 1.
+    nodes
+        Nodes of the part in order, see `nodes_of`; with the pickup of a shipment its delivery.
+    away
+        Vehicles of each depot node that drive routes of the rest.
+    """
+    device = next(iter(instance.values())).device
+    row = torch.zeros(1, dtype=torch.long, device=device)
+    part = selected(instance, row, torch.tensor([list(nodes)], device=device))
+    if "delivery" in part.keys():
+        place = {node: k for k, node in enumerate(nodes)}
+        targets = part["delivery"][0].tolist()
+        part["delivery"] = torch.tensor([[place.get(node, 0) for node in targets]])
+    if "vehicle_count" in part.keys():
+        count = part["vehicle_count"]
+        gone = torch.tensor([(away or {}).get(v, 0) for v in range(count.shape[1])])
+        part["vehicle_count"] = (count - gone).clamp_min(0)
+    return part
+
+
+def vehicles_away(
+    instance: TensorDict,
+    mine: Sequence[Route],
+    others: Sequence[Route],
+    share: tuple[int, int] | None,
+) -> dict[int, int]:
+    """
+    Vehicles of each depot node that a part may not use.
+
+    Parameters
+    ----------
+    instance
+        Batch size 1.
+    mine, others
+        Routes of the part, and of the rest.
+    share
+        Of the unused vehicles: (k, m) for the k-th of m parts that are solved at once,
+        None for nothing. The shares of all parts are all of these vehicles, and never more.
+    """
+    away = Counter(route.vehicle for route in others)
+    if "vehicle_count" not in instance.keys():
+        return dict(away)
+    driven = Counter(route.vehicle for route in mine)
+    for vehicle, count in enumerate(instance["vehicle_count"][0].tolist()):
+        spare = max(0, count - driven[vehicle] - away[vehicle])
+        away[vehicle] += spare - (0 if share is None else len(range(share[0], spare, share[1])))
+    return dict(away)
+
+
+def into_part(routes: Sequence[Route], nodes: Sequence[int]) -> tuple[Route, ...]:
+    """Routes of the whole instance in the nodes of a part."""
+    place = {node: k for k, node in enumerate(nodes)}
+    return tuple(replace(r, visits=tuple(place[node] for node in r.visits)) for r in routes)
+
+
+def out_of_part(routes: Sequence[Route], nodes: Sequence[int]) -> tuple[Route, ...]:
+    """The inverse of `into_part`."""
+    return tuple(replace(r, visits=tuple(nodes[k] for k in r.visits)) for r in routes)
