@@ -44,6 +44,11 @@ def real(token: str, where: str, low: float = -MAX_REAL, high: float = MAX_REAL)
     return value
 
 
+def is_real(token: str) -> bool:
+    """Whether a token is a finite number, of any size."""
+    return _REAL.fullmatch(token) is not None
+
+
 def shown(text: str) -> str:
     """What was found, quoted on one line and cut to a readable length."""
     return repr(text if len(text) <= 40 else f"{text[:40]}...")

@@ -9,6 +9,8 @@ from nco.data.instance import SCHEMA, num_depots, num_nodes
 from nco.data.metric import Metric
 from nco.data.numbers import MAX_INTEGER, MAX_REAL
 
+ARCS = {"distance", "duration"}  # infinite where there is no way
+
 
 def check_values(instance: TensorDict) -> None:
     """
@@ -55,7 +57,9 @@ def check_values(instance: TensorDict) -> None:
 
 
 def unbounded(name: str) -> bool:
-    """Whether an attribute may be infinite: where that says that there is no bound."""
+    """Whether an attribute may be infinite: where that says that there is no bound, or no way."""
+    if name in ARCS:
+        return True
     neutral = SCHEMA[name].neutral
     return torch.inf in (neutral if isinstance(neutral, tuple) else (neutral,))
 

@@ -46,20 +46,6 @@ def test_every_module_imports_on_its_own_name(name: str) -> None:
     assert ROOT in Path(module.__file__).resolve().parents
 
 
-def test_imports_point_one_way() -> None:
-    """No module imports a layer above its own: data <- envs <- policies <- the rest of nco."""
-    layers = ["nco.data", "nco.envs", "nco.policies"]
-    for name, file in modules():
-        own = next((i for i, layer in enumerate(layers) if name.startswith(layer)), None)
-        if own is None:
-            continue
-        for line in file.read_text().splitlines():
-            words = line.split()
-            if words[:1] in (["from"], ["import"]) and words[1].split(".")[0] == "nco":
-                target = ".".join(words[1].split(".")[:2])
-                assert target in layers[: own + 1], f"{file}: {line}"
-
-
 def test_the_command_is_installed() -> None:
     """The ``nco`` command points at `nco.cli.main`."""
     (command,) = entry_points(group="console_scripts", name="nco")

@@ -150,6 +150,8 @@ def write_table(path: Path, file: FileInstance) -> None:
         out.write(f"# metric: {metric.name}\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in zip(*columns.values(), strict=True):  # quoted, a name is no comment
+        (quoted if row[0].startswith("#") else writer).writerow(row)
     with atomic(path) as part:
         part.write_text(out.getvalue(), encoding="utf-8")

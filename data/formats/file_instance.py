@@ -24,6 +24,8 @@ class FileInstance:
         Where it was read.
     labels
         Names of the nodes, where the file gives them.
+    numbers
+        What the file calls each node; None where it counts them from 0, as the instance does.
     best_known
         Cost of the best-known solution, where one lies beside the file.
     best_known_source
@@ -47,3 +49,10 @@ class FileInstance:
     vehicles: tuple[int, ...] | None = None
     first_customer: int = 1
     cost_steps: int = 1
+    numbers: tuple[str, ...] | None = None
+
+    def called(self, node: int) -> str:
+        """What the file calls a node: its number there, with its name where it has one."""
+        number = str(node) if self.numbers is None else self.numbers[node]
+        name = None if self.labels is None else self.labels[node]
+        return number if name in (None, "", number) else f"{number} ({name})"

@@ -21,7 +21,7 @@ from nco.data.numbers import shown
 def looks_like_osrm(text: str) -> bool:
     """Whether there is a matrix between sources and destinations."""
     keys = keys_of(text)
-    return "code" in keys and bool({"durations", "distances"} & keys)
+    return "code" in keys and bool({"durations", "distances", "message"} & keys)
 
 
 def read_osrm(text: str, path: Path, rounding: Rounding) -> FileInstance:

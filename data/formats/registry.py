@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nco.data.errors import InputError
+from nco.data.formats.cordeau import looks_like_cordeau, read_cordeau
 from nco.data.formats.csv_matrix import looks_like_matrix, read_matrix
 from nco.data.formats.csv_table import read_table, write_table
 from nco.data.formats.file_instance import FileInstance
@@ -19,10 +20,12 @@ from nco.data.formats.solomon import (
 )
 from nco.data.formats.solutions.best_known import find_best_known
 from nco.data.formats.text import read_text
+from nco.data.formats.tour_line import looks_like_tour_line, read_tour_line
 from nco.data.formats.vroom.reader import looks_like_vroom, read_vroom
 from nco.data.formats.vroom.writer import write_vroom
 from nco.data.formats.vrplib.reader import looks_like_tsplib, read_tsplib
 from nco.data.formats.vrplib.writer import write_tsplib
+from nco.data.numbers import shown
 from nco.data.values import check_values
 
 
@@ -41,6 +44,8 @@ class Format:
         Whether a text is of this format, among those of the same suffix.
     read, write
         Its reader and writer.
+    layout
+        How one tells it, for messages.
     """
 
     name: str
@@ -48,13 +53,36 @@ class Format:
     looks_like: Callable[[str], bool]
     read: Callable[[str, Path, Rounding], FileInstance]
     write: Callable[[Path, FileInstance], None] | None = None
+    layout: str = ""
 
 
 TSPLIB = (".vrp", ".tsp", ".atsp", ".vrpspd")
 FORMATS = (
     Format("TSPLIB/CVRPLIB", TSPLIB, looks_like_tsplib, read_tsplib, write_tsplib),
-    Format("Solomon", (".txt",), looks_like_solomon, read_solomon),
-    Format("Li and Lim", (".txt",), looks_like_li_lim, read_li_lim),
+    Format(
+        "Solomon",
+        (".txt",),
+        looks_like_solomon,
+        read_solomon,
+        layout="headings VEHICLE, NUMBER CAPACITY and CUSTOMER",
+    ),
+    Format(
+        "Li and Lim", (".txt",), looks_like_li_lim, read_li_lim, layout="3 numbers, then rows of 9"
+    ),
+    Format(
+        "Cordeau",
+        (".txt",),
+        looks_like_cordeau,
+        read_cordeau,
+        layout="4 integers, then 2 numbers for each depot",
+    ),
+    Format(
+        "tour line",
+        (".txt",),
+        looks_like_tour_line,
+        read_tour_line,
+        layout="x y x y ... output 1 2 1",
+    ),
     Format("VROOM", (".vroom.json",), looks_like_vroom, read_vroom, write_vroom),
     Format("VROOM", (".json",), looks_like_vroom, read_vroom),
     Format("OSRM table", (".json",), looks_like_osrm, read_osrm),
@@ -90,13 +118,7 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
     path = Path(path)
     check_rounding(rounding)
     text = read_text(path)
-    name = path.name.lower()
-    rows = [row for row in FORMATS if name.endswith(row.suffixes)]
-    chosen = next((row for row in (*rows, FORMATS[0]) if row.looks_like(text)), None)
-    if chosen is None:
-        if not rows or name.endswith(".txt"):  # which says nothing
-            raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")
-        chosen = rows[0]
+    chosen = _format(text, path)
     try:
         file = chosen.read(text, path, rounding)
         check_values(file.instance)
@@ -106,7 +128,29 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
             raise
         raise InputError(f"{path}: {error}") from None
     found = find_best_known(path, file, usual)
-    return file if found is None else replace(file, best_known=found[0], best_known_source=found[1])
+    if found is None or (found[0] is None and file.best_known is not None):
+        return file
+    return replace(file, best_known=found[0], best_known_source=found[1])
+
+
+def _format(text: str, path: Path) -> Format:
+    """The format of a file, by its suffix and what it looks like."""
+    name = path.name.lower()
+    rows = [row for row in FORMATS if name.endswith(row.suffixes)]
+    for row in (*rows, FORMATS[0]):
+        if row.looks_like(text):
+            return row
+    if not rows:
+        raise InputError(f"{path}: unknown format, expected one of {', '.join(suffixes())}")
+    layouts = [f"{row.name}'s ({row.layout})" for row in rows if row.layout]
+    if not layouts:
+        return rows[0]
+    ending = rows[0].suffixes[0]
+    found = shown(" ".join(text.split(maxsplit=12)[:12]))
+    raise InputError(
+        f"{path}: unknown format, expected one of the layouts of {ending} files: "
+        f"{', '.join(layouts)}, or TSPLIB's (DIMENSION); found {found}"
+    )
 
 
 def _same_metric(file: FileInstance, other: FileInstance) -> bool:

@@ -16,10 +16,10 @@ Solomon (1987)::
 
 Li and Lim (2001): ``vehicles capacity speed``, then as above with the numbers of the customer where
 the shipment was picked up and of the one to which it goes, 0 where there is none. Their demand is
-positive at a pickup and its negative at the delivery.
+positive at a pickup and its negative at the delivery. A speed of 0 is one that is not used.
 
-The first row is the depot. Solomon's distances and travel times are truncated to one decimal, the
-convention of the DIMACS challenge; those of Li and Lim are unrounded.
+Headings may be lower case. The first row is the depot. Solomon's distances and travel times are
+truncated to one decimal, the convention of the DIMACS challenge; those of Li and Lim are unrounded.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ _PLAIN, _PAIRED = 7, 9  # columns
 
 def looks_like_solomon(text: str) -> bool:
     """Whether there are the headings of Solomon's files."""
-    first = [line.split() for line in text.splitlines()[:30]]
+    first = [line.upper().split() for line in text.splitlines()[:30]]
     return ["VEHICLE"] in first and any(words[:2] == ["NUMBER", "CAPACITY"] for words in first)
 
 
@@ -92,7 +92,9 @@ def read_li_lim(text: str, path: Path, rounding: Rounding) -> FileInstance:
         raise InputError(f"{where}: {shown(' '.join(words))}, expected 'vehicles capacity speed'")
     count = integer(words[0], f"{where}: number of vehicles", 1)
     capacity = integer(words[1], f"{where}: capacity", 1)
-    speed = real(words[2], f"{where}: speed", 1e-9)
+    speed = real(words[2], f"{where}: speed", 0) or 1.0  # no file uses it, ten of them state 0
+    if speed < 1e-9:
+        raise InputError(f"{where}: speed {words[2]}, expected 0 (unused) or at least 1e-9")
     fields = _customers(rows, path, _PAIRED)
     if speed != 1:
         fields["speed"] = torch.tensor([speed], dtype=torch.double)
@@ -111,7 +113,7 @@ def _expect(rows: list[Row], opening: tuple[str, ...], path: Path) -> Row:
     if not rows:
         raise InputError(f"{path}: the file ends, expected {expected}")
     where, words = rows.pop(0)
-    if tuple(words[: len(opening)]) != opening:
+    if tuple(word.upper() for word in words[: len(opening)]) != opening:
         raise InputError(f"{where}: {shown(' '.join(words))}, expected {expected}")
     return where, words
 

@@ -13,6 +13,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
 
+from nco.cli.exits import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, complain
+
+__all__ = ["BAD_INPUT", "DONE", "INFEASIBLE", "INTERRUPTED", "complain", "main"]
+
 COMMANDS = {
     "solve": "solves instance files with a policy or a classical solver",
     "compare": "solves the same files with several solvers, side by side",
@@ -28,8 +32,6 @@ COMMANDS = {
     "info": "lists problems, solvers, released policies, and what supports what",
 }
 LIGHTNING = ("fit", "validate", "test", "predict")
-
-DONE, INFEASIBLE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -64,13 +66,6 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         complain(prog, error)
         return BAD_INPUT
-
-
-def complain(prog: str, error: Exception | str) -> None:
-    """Prints an error in one line on stderr, as ``nco solve: FILE: what, expected what``."""
-    if isinstance(error, OSError) and error.strerror:
-        error = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    print(f"{prog}: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def _dispatch(command: str, rest: list[str]) -> int:

@@ -27,6 +27,8 @@ from docstring_parser import DocstringStyle, parse
 from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse.typing import restricted_number_type
 
+from nco.cli.exits import BAD_INPUT, complain
+
 if TYPE_CHECKING:
     Seconds: TypeAlias = float
     Count: TypeAlias = int
@@ -50,8 +52,6 @@ def call(function: Callable[..., int], argv: Sequence[str], prog: str) -> int:
     prog
         The command, for help and messages.
     """
-    from nco.cli import BAD_INPUT, complain
-
     parser = command_parser(function, prog)
     try:
         arguments = parser.parse_args(list(argv)).as_dict()

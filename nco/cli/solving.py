@@ -14,6 +14,7 @@ from nco.cli.output import Output
 from nco.data.errors import InputError
 from nco.data.formats import FileInstance
 from nco.envs import RoutingEnv, problem
+from nco.evaluation.best_known import check_best_known
 from nco.evaluation.runs import Run
 from nco.solvers.base import Solver, UsesPolicy
 from nco.solvers.registry import SolverEntry, find_solver
@@ -45,6 +46,10 @@ class Outcome:
         """Notes and tells that something cannot be used."""
         self.bad += 1
         complain(self.prog, error)
+
+    def warn(self, message: str) -> None:
+        """Tells what the work goes on without."""
+        complain(self.prog, f"warning: {message}")
 
     @property
     def code(self) -> int:
@@ -126,6 +131,7 @@ def solve_all(
             try:
                 env = problem(file.problem, instance=file.instance)
                 output.claim(file)
+                file = check_best_known(env, file, outcome.warn)
             except InputError as error:
                 outcome.refuse(_at(file, error))
                 bar.advance(task, len(solvers))

@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nco.data.errors import InputError
+from nco.data.limits import open_regular
+from nco.hub.torch_file import read_torch_file
 
 WEIGHTS = "model.safetensors"  # of a released policy
 
@@ -24,12 +26,39 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> 
     InputError
         They do not fit.
     """
+    own = module.state_dict()
+    for name, value in state.items():
+        if name in own:
+            require_sound(f"{path}: weight {name}", value, own[name])
     try:
         module.load_state_dict(state)
     except (RuntimeError, TypeError) as error:
         misfits = str(error).splitlines()[1:] or [str(error)]  # below a headline
         first = shorten(misfits[0], 150, placeholder=" ...")
         raise InputError(f"{path}: weights do not fit the architecture ({first})") from None
+
+
+def require_sound(where: str, value: Tensor, own: Tensor) -> None:
+    """
+    Refuses a tensor of another kind than its place, or with numbers that no network computes with.
+
+    Raises
+    ------
+    InputError
+        It holds NaN or infinity, negative variances, or integers for floats and the reverse.
+    """
+    if value.layout is not torch.strided or value.is_floating_point() != own.is_floating_point():
+        kind = f"{value.dtype}".removeprefix("torch.")
+        raise InputError(f"{where}: {kind}, expected {own.dtype}".replace("torch.", ""))
+    odd = ~value.isfinite()
+    if where.endswith("running_var"):
+        odd |= value < 0
+    if bool(odd.any()):
+        found = float(value[odd][0])
+        raise InputError(
+            f"{where}: {found:g} among its numbers ({int(odd.sum())} of {value.numel()}), expected "
+            "finite ones"
+        )
 
 
 def policy_weights(path: Path) -> dict[str, Tensor]:
@@ -48,7 +77,11 @@ def policy_weights(path: Path) -> dict[str, Tensor]:
     """
     if path.is_dir():
         try:
+            open_regular(path / WEIGHTS).close()
             stored = load_file(path / WEIGHTS)
+        except InputError as error:
+            reason = str(error).removeprefix(f"{path / WEIGHTS}: ")
+            raise InputError(f"{path / WEIGHTS}: no readable weights ({reason})") from None
         except (OSError, SafetensorError) as error:
             raise InputError(f"{path / WEIGHTS}: no readable weights ({error})") from None
         # Counters (batches seen by a normalisation) are integers and stay so.
@@ -76,12 +109,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         The file is missing or is no checkpoint.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file, expected a checkpoint") from None
-    except Exception as error:  # torch reports foreign files by whatever its readers raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: {reason}, expected a checkpoint of nco fit") from None
+        checkpoint = read_torch_file(path)
+    except InputError as error:
+        raise InputError(f"{error}, expected a checkpoint of nco fit") from None
     if not isinstance(checkpoint, dict):
         raise InputError(f"{path}: holds no dictionary, expected a checkpoint of nco fit")
     return checkpoint

@@ -14,6 +14,7 @@ from nco.envs.objectives import Distance
 from nco.envs.visits.tour import Tour
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_infeasible
+from nco.solvers.model.missing_arcs import bridged
 from nco.solvers.model.scaling import choose_scaling, distances
 
 LARGEST = 2**16 - 1  # it takes distances of 16 bits
@@ -68,7 +69,7 @@ def _distances(env: RoutingEnv, instance: TensorDict) -> NDArray[np.float64]:
     for rule in env.constraints:
         find_row({}, rule, "fast-tsp")
     find_row({Distance: None}, env.objective, "fast-tsp")
-    distance = distances(instance)
+    distance = distances(bridged(instance))
     if not np.array_equal(distance, distance.T):
         row, column = np.argwhere(distance != distance.T)[0]
         raise InputError(

@@ -261,7 +261,7 @@ def test_no_json(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Cost 7\n", "no routes, expected lines like 'Route #1: 4 2 7'"),
+        ("Kost 7\n", "no routes, expected lines like 'Route #1: 4 2 7'"),
         ("Route #1: 1 x\n", "line 1: customer: 'x', expected an integer"),
         ("Route #1: 1 -2\n", "line 1: customer: '-2', expected an integer from 0"),
         ("Route #1: 1\nCost seven\n", "line 2: cost: 'seven', expected a number"),

@@ -115,9 +115,9 @@ def test_broken_pickles_are_told(content: bytes, tmp_path: Path) -> None:
 
 def test_missing_files_are_told(tmp_path: Path) -> None:
     """A missing file or a folder is one line with its name."""
-    with pytest.raises(InputError, match=r"none\.pkl: cannot be read, No such file"):
+    with pytest.raises(InputError, match=r"none\.pkl: no such file"):
         unpickle(tmp_path / "none.pkl")
-    with pytest.raises(InputError, match="cannot be read, Is a directory"):
+    with pytest.raises(InputError, match="cannot be read, is a folder"):
         unpickle(tmp_path)
 
 

@@ -23,7 +23,7 @@ instances of that problem, under ``vrpb`` and the like of the usual one.
 
 import pickle
 from collections.abc import Sequence
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from torch import Tensor
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.instance import SCHEMA, from_tensors
+from nco.data.limits import require_size
 from nco.data.unpickle import unpickle
 from nco.data.values import attributes, check_values
 
@@ -62,6 +63,7 @@ LAYOUTS |= VARIANTS | ONE_COMMODITY
 HORIZON = 3.0
 GRID = 3  # further entries of an item on a grid
 MIN_PRIZE = 1.0
+MAX_WIDTH = 8  # of a list of points
 
 
 def read_pkl(path: Path, problem: str | None = None) -> TensorDict:
@@ -215,7 +217,10 @@ def _tuple_layout(item: tuple[Any, ...]) -> str | None:
     if len(item) not in (4, 4 + GRID):
         return None
     # Demands are whole numbers by type, or some are none of a prize of up to 1.
-    third = np.asarray(item[2])
+    try:
+        third = _numbers(item[2], 1)
+    except (TypeError, ValueError, OverflowError):
+        return None
     whole = np.issubdtype(third.dtype, np.integer)
     loads = third.dtype.kind == "f" and bool(((third > 1) | (third < 0)).any())
     return "cvrp" if whole or loads else "op"
@@ -225,19 +230,21 @@ def _column(
     values: Sequence[Any], name: str, source: str, shape: tuple[int, ...] | None = None
 ) -> Tensor:
     """One attribute of all instances; ``shape`` of a single one, else that of the first."""
-    arrays = []
+    arrays: list[np.ndarray] = []
     for row, value in enumerate(values):
         where = f"{source}: instance {row}: {name}"
         try:
-            array = np.asarray(value, dtype=float)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{where}: {_brief(value)}, expected numbers") from error
+            array = _numbers(value, 2 if shape is None else len(shape)).astype(float)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f"{where}: {_brief(value)}, expected numbers") from None
         if shape is None:
-            if array.ndim != 2 or array.shape[1] != 2:
+            if array.shape[1] != 2:
                 raise InputError(f"{where}: shape {list(array.shape)}, expected pairs [x, y]")
             shape = array.shape
         if array.shape != shape:
             raise InputError(f"{where}: shape {list(array.shape)}, expected {list(shape)}")
+        if not arrays:
+            require_size(len(values) * array.nbytes, source, f"{name} of all instances")
         arrays.append(array)
     column = torch.from_numpy(np.stack(arrays))
     if name not in SCHEMA or not SCHEMA[name].integer:
@@ -248,6 +255,43 @@ def _column(
         where = f"{source}: instance {int(broken[0][0])}: {name}"
         raise InputError(f"{where}: {found:g}, expected an integer")
     return column.long()
+
+
+def _numbers(value: Any, sides: int) -> np.ndarray:
+    """
+    Numbers in plain lists, or an array of them, with so many sides.
+
+    Lists are looked at before they become an array: a list can hold the same list twice, and so on.
+
+    Raises
+    ------
+    ValueError
+        The value has more or fewer sides, or something that is no number.
+    """
+    entries: Sequence[Any] = ()
+    if sides == 0:
+        entries = (value,)
+    elif sides == 1 and not isinstance(value, np.ndarray):
+        entries = _listed(value)
+    elif not isinstance(value, np.ndarray):
+        rows = _listed(value)
+        if not all(isinstance(row, list | tuple | np.ndarray) for row in rows):
+            raise ValueError
+        if len({len(row) for row in rows}) != 1 or len(rows[0]) > MAX_WIDTH:
+            raise ValueError
+        entries = list(chain.from_iterable(rows))
+    if not all(issubclass(kind, int | float | np.number) for kind in set(map(type, entries))):
+        raise ValueError
+    found = np.asarray(value)
+    if found.ndim != sides or found.dtype.kind not in "biuf":
+        raise ValueError
+    return found
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise ValueError
+    return value
 
 
 def _checked(source: str, **fields: Tensor) -> TensorDict:

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -22,14 +22,16 @@ Finder = Callable[[Path, TensorDict], float | None]
 LOADS = {"locs", "metric", "demand", "backhaul", "linehaul_first", "capacity", "vehicle_count"}
 
 
-def find_best_known(path: Path, file: FileInstance, usual: bool) -> tuple[float, str] | None:
+def find_best_known(path: Path, file: FileInstance, usual: bool) -> tuple[float | None, str] | None:
     """
     Cost and source of the best-known solution of the instance at ``path``, if there is one.
 
     For ``NAME.vrp`` these are looked at in turn: ``NAME.sol``, ``NAME.opt.tour``, both of them in
     a folder ``solutions``, a line ``NAME : COST`` in a file ``solutions`` or ``solutions.txt``, and
     ``NAME.VEHICLES_DISTANCE.sol`` (Li and Lim's). One that cannot be read is passed over with an
-    `InputWarning`. The cost is in the unit of the instance's distances.
+    `InputWarning`. The cost is in the unit of the instance's distances, and None where a ``.sol``
+    file gives routes without it and no other source has one. What is stated is only read here;
+    `nco.evaluation.best_known` checks it.
 
     Parameters
     ----------
@@ -42,6 +44,7 @@ def find_best_known(path: Path, file: FileInstance, usual: bool) -> tuple[float,
         this instance: the lengths of the routes are taken instead where nothing but loads bounds
         them, so that they solve it too, and what states no routes is passed over with a warning.
     """
+    without_cost: tuple[None, str] | None = None
     for candidate, find in _candidates(path, file, usual):
         if not candidate.is_file():
             continue
@@ -52,7 +55,8 @@ def find_best_known(path: Path, file: FileInstance, usual: bool) -> tuple[float,
             continue
         if cost is not None:
             return cost, str(candidate)
-    return None
+        without_cost = without_cost or (None, str(candidate))
+    return without_cost
 
 
 def _candidates(path: Path, file: FileInstance, usual: bool) -> list[tuple[Path, Finder]]:
@@ -92,18 +96,30 @@ def _length(path: Path, file: FileInstance) -> float:
     if "capacity" in instance.keys():
         stops = [[v, *visits, v] for v, visits in read_vehicle_routes(path, file)]
     else:
-        nodes = num_nodes(instance)
-        visits = [node for route in read_solution(path)[0] for node in route]
-        # Of all nodes from 1, or without the first one, the depot of a vehicle.
-        tour = [0, *visits] if len(visits) == nodes - 1 else [node - 1 for node in visits]
-        if sorted(tour) != list(range(nodes)):
-            raise InputError(f"{path}: {len(visits)} nodes, expected each of {nodes} once")
+        tour = tour_of(path, read_solution(path)[0], num_nodes(instance))
         stops = [[*tour, tour[0]]]
     length = 0.0
     for route in stops:
         row = torch.tensor([route])
         length += float(leg(instance, row[:, :-1], row[:, 1:]).sum())
     return length
+
+
+def tour_of(path: Path, lines: Sequence[Sequence[int]], nodes: int) -> list[int]:
+    """
+    The tour that the routes of a ``.sol`` file without a depot are, nodes from 0.
+
+    Raises
+    ------
+    InputError
+        It does not visit each node once.
+    """
+    visits = [node for route in lines for node in route]
+    # Of all nodes from 1, or without the first one, the depot of a vehicle.
+    tour = [0, *visits] if len(visits) == nodes - 1 else [node - 1 for node in visits]
+    if sorted(tour) != list(range(nodes)):
+        raise InputError(f"{path}: {len(visits)} nodes, expected each of {nodes} once")
+    return tour
 
 
 def _of_other_distances(path: Path) -> InputError:

@@ -24,12 +24,12 @@ _VEHICLES = re.compile(r"vehicles\s*:(?P<nodes>.*)", re.IGNORECASE)
 
 def read_solution(path: Path) -> tuple[list[list[int]], float | None]:
     """
-    The routes of a ``.sol`` file, with the cost if it states one.
+    The routes of a ``.sol`` file, none where it states a cost only, with the cost if it does.
 
     Raises
     ------
     InputError
-        The file cannot be read, has no route, or a route or cost that is none.
+        The file cannot be read, has neither route nor cost, or one that is none.
     """
     routes: list[list[int]] = []
     cost: float | None = None
@@ -43,7 +43,7 @@ def read_solution(path: Path) -> tuple[list[list[int]], float | None]:
             if cost is not None:
                 raise InputError(f"{where}: {shown(line)}, expected one cost only")
             cost = real(match["cost"], f"{where}: cost")
-    if not routes:
+    if not routes and cost is None:
         raise InputError(f"{path}: no routes, expected lines like 'Route #1: 4 2 7'")
     return routes, cost
 

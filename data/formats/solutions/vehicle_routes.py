@@ -31,6 +31,8 @@ def read_vehicle_routes(path: Path, file: FileInstance) -> list[tuple[int, tuple
         nodes, or names a customer that there is not.
     """
     lines, _ = read_solution(path)
+    if not lines:
+        raise InputError(f"{path}: no routes, expected lines like 'Route #1: 4 2 7'")
     depots, nodes = num_depots(file.instance), num_nodes(file.instance)
     vehicles = _vehicles(path, file, depots, len(lines))
     shift = depots - file.first_customer

@@ -135,10 +135,11 @@ def read_fleet(document: Document, n: int, depots: list[int]) -> Fleet:
     ):
         if (column := _column(document, key, size, _amount)) is not None:
             columns[name] = column
-    places = {depot + 1: k for k, depot in enumerate(depots)}
+    first = document.first
+    places = {depot + first: k for k, depot in enumerate(depots)}
 
     def place(token: str, where: str) -> int:
-        node = integer(token, where, 1, n)
+        node = integer(token, where, first, n - 1 + first)
         if node not in places:
             raise InputError(f"{where}: {node}, expected a depot")
         return places[node]
@@ -149,14 +150,16 @@ def read_fleet(document: Document, n: int, depots: list[int]) -> Fleet:
     allowed = _lists(document, "VEHICLES_ALLOWED_CLIENTS", size)
     if allowed is not None:
         columns["allowed"] = [
-            frozenset(integer(t, f"{where}: customer", 1, n) - 1 for t in tokens)
+            frozenset(
+                integer(t, f"{where}: customer", first, n - 1 + first) - first for t in tokens
+            )
             for where, tokens in allowed
         ]
     reloads = _lists(document, "VEHICLES_RELOAD_DEPOT", size)
     if reloads is not None:
         columns["trips"] = list(range(size or 1))
         for k, (where, tokens) in enumerate(reloads):
-            own = depots[at[k] if at is not None else 0] + 1
+            own = depots[at[k] if at is not None else 0] + first
             if tokens != [str(own)]:
                 raise InputError(f"{where}: {shown(' '.join(tokens))}, expected its depot {own}")
     if size is None:  # as many vehicles as one likes, at every depot

@@ -9,7 +9,7 @@ from nco.data.formats.rounding import Rounding, euclidean_metric
 from nco.data.formats.vrplib.sections import Document, Section
 from nco.data.formats.vrplib.weights import explicit_distances
 from nco.data.metric import Metric
-from nco.data.numbers import integer, real, shown
+from nco.data.numbers import integer, is_real, real, shown
 
 # The weight types whose coordinates settle the distance; EUC_2D has conventions of its own.
 METRICS = {
@@ -57,25 +57,26 @@ def distances(
     """
     stated = document.specification("EDGE_WEIGHT_TYPE", f"one of {', '.join(WEIGHT_TYPES)}")
     where = document.where(stated.line)
-    if stated.value not in WEIGHT_TYPES:
+    kind = stated.value.upper()
+    if kind not in WEIGHT_TYPES:
         expected = ", ".join(WEIGHT_TYPES)
         found = shown(stated.value)
         raise InputError(f"{where}: EDGE_WEIGHT_TYPE {found}, expected one of {expected}")
-    if stated.value != "EUC_2D" and rounding != "auto":
+    if kind != "EUC_2D" and rounding != "auto":
         raise InputError(
-            f"{where}: EDGE_WEIGHT_TYPE {stated.value} has its own rounding, "
+            f"{where}: EDGE_WEIGHT_TYPE {kind} has its own rounding, "
             f"{rounding!r} is for EUC_2D only"
         )
-    if stated.value == "EXPLICIT":
+    if kind == "EXPLICIT":
         fields = {"distance": torch.from_numpy(explicit_distances(document, n))}
         for name in ("DISPLAY_DATA", "NODE_COORD"):
             if name in document.sections:
                 fields["locs"] = _coordinates(document, document.sections[name], n)
         return fields
     if "EDGE_WEIGHT" in document.sections:
-        raise InputError(f"{where}: EDGE_WEIGHT_TYPE {stated.value} with an EDGE_WEIGHT_SECTION")
+        raise InputError(f"{where}: EDGE_WEIGHT_TYPE {kind} with an EDGE_WEIGHT_SECTION")
     fields = {"locs": _coordinates(document, document.section("NODE_COORD", "coordinates"), n)}
-    metric = _metric(document, stated.value, rounding, usual)
+    metric = _metric(document, kind, rounding, usual)
     if metric != Metric.EUCLIDEAN:  # absent means Euclidean
         fields["metric"] = torch.tensor(int(metric))
     return fields
@@ -93,11 +94,21 @@ def _metric(document: Document, stated: str, rounding: Rounding, usual: Metric |
     return euclidean_metric(name or document.path.stem, comment, rounding, usual)
 
 
+def node_names(document: Document, n: int) -> tuple[str, ...] | None:
+    """What stands behind the coordinates of nodes, where it does; None where it does nowhere."""
+    rows = document.rows("NODE_COORD") if "NODE_COORD" in document.sections else []
+    names = {int(row[0]) - document.first: " ".join(row[3:]) for _, row in rows if len(row) > 3}
+    first = document.first
+    return tuple(names.get(k, str(k + first)) for k in range(n)) if names else None
+
+
 def numbered(
-    document: Document, section: Section, n: int, layout: str
+    document: Document, section: Section, n: int, layout: str, named: bool = False
 ) -> list[tuple[int, int, list[str]]]:
     """
     Rows that open with a node number: (line, node from 0, other tokens), each node once.
+
+    Numbers count from `Document.first`; where nodes may be ``named``, a name may stand behind.
 
     Raises
     ------
@@ -111,20 +122,23 @@ def numbered(
         )
     found = []
     seen: set[int] = set()
+    first, columns = document.first, len(layout.split())
     for line, tokens in section.rows:
         where = document.where(line)
-        if len(tokens) != len(layout.split()):
+        if named and len(tokens) > columns and not is_real(tokens[columns]):
+            tokens = tokens[:columns]
+        if len(tokens) != columns:
             raise InputError(f"{where}: {shown(' '.join(tokens))}, expected {layout!r}")
-        node = integer(tokens[0], f"{where}: node number", 1, n)
+        node = integer(tokens[0], f"{where}: node number", first, n - 1 + first)
         if node in seen:
             raise InputError(f"{where}: node {node} comes twice in {section.name}_SECTION")
         seen.add(node)
-        found.append((line, node - 1, tokens[1:]))
+        found.append((line, node - first, tokens[1:]))
     return found
 
 
 def _coordinates(document: Document, section: Section, n: int) -> Tensor:
     locs = np.zeros((n, 2))
-    for line, node, values in numbered(document, section, n, "number x y"):
+    for line, node, values in numbered(document, section, n, "number x y", named=True):
         locs[node] = [real(token, document.where(line)) for token in values]
     return torch.from_numpy(locs)

@@ -11,7 +11,7 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.rounding import Rounding
-from nco.data.formats.vrplib.geometry import dimension, distances
+from nco.data.formats.vrplib.geometry import dimension, distances, node_names
 from nco.data.formats.vrplib.sections import Document, scan
 from nco.data.formats.vrplib.types import KINDS, REFUSED
 from nco.data.formats.vrplib.vrp import SECTIONS, SPECIFICATIONS, read_vrp
@@ -29,6 +29,7 @@ COMMON = {
     "EDGE_DATA_FORMAT",
     "NODE_COORD_TYPE",
     "DISPLAY_DATA_TYPE",
+    "EDGE_WEIGHT_UNIT_OF_MEASUREMENT",  # OptaPlanner's: a name of the unit
     "VEHICLES",
 }
 COMMON_SECTIONS = {"NODE_COORD", "EDGE_WEIGHT", "DISPLAY_DATA"}
@@ -77,7 +78,9 @@ def _tour(document: Document, rounding: Rounding, symmetric: bool) -> FileInstan
         _symmetric(document, fields["distance"])
     instance = make_instance(**{key: value.unsqueeze(0) for key, value in fields.items()})
     name = "tsp" if symmetric else "atsp"
-    return FileInstance(document.path.stem, name, instance, document.path)
+    numbers = tuple(str(k + document.first) for k in range(n))
+    labels = node_names(document, n)
+    return FileInstance(document.path.stem, name, instance, document.path, labels, numbers=numbers)
 
 
 def _only(document: Document, specifications: set[str], sections: set[str]) -> None:

@@ -1,19 +1,28 @@
 """
 The grammar that TSPLIB 95 and CVRPLIB files share: specifications and data sections.
 
+Keywords may be lower case, and specifications in front of the sections may do without their colon.
+
 ``vrplib`` reads it too, but drops the node numbers and the lines on which things stand, and so
 can neither tell a shuffled or truncated section nor say where the error is.
 """
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from nco.data.errors import InputError
 from nco.data.numbers import shown
 
-_SECTION = re.compile(r"([A-Z_]+)_SECTION\s*:?\s*")
+_SECTION = re.compile(r"([A-Z_]+)_SECTION\s*:?\s*", re.IGNORECASE)
 _SPECIFICATION = re.compile(r"([A-Za-z][A-Za-z0-9_ ]*?)\s*:(.*)")
+_BARE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)\s+(\S.*)")  # KEY VALUE, in front of all sections
+# Sections whose rows open with the number of a node.
+NODE_SECTIONS = (
+    *("NODE_COORD", "DISPLAY_DATA", "DEMAND", "BACKHAUL", "SERVICE_TIME", "RELEASE_TIME"),
+    *("PRIZE", "TIME_WINDOW", "PICKUP_AND_DELIVERY"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,16 @@ class Document:
     path: Path
     specifications: dict[str, Specification]
     sections: dict[str, Section]
+
+    @cached_property
+    def first(self) -> int:
+        """Number of the first node: 1, or 0 where a row of a node says so."""
+        rows = [row for name in NODE_SECTIONS if name in self.sections for row in self.rows(name)]
+        return 0 if any(tokens[0] == "0" for _, tokens in rows) else 1
+
+    def rows(self, name: str) -> list[tuple[int, list[str]]]:
+        """Lines and tokens of a section that is there."""
+        return self.sections[name].rows
 
     def where(self, line: int) -> str:
         """The opening of a message about a line."""
@@ -85,17 +104,19 @@ def scan(text: str, path: Path) -> Document:
     section: Section | None = None
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
-        if line == "EOF":
+        if line.upper() == "EOF":
             break
         if not line:
             continue
         where = document.where(number)
         if match := _SECTION.fullmatch(line):
-            section = Section(match[1], number, [])
+            section = Section(match[1].upper(), number, [])
             if section.name in document.sections:
                 raise InputError(f"{where}: {section.name}_SECTION comes twice, expected once")
             document.sections[section.name] = section
-        elif match := _SPECIFICATION.fullmatch(line):
+        elif match := _SPECIFICATION.fullmatch(line) or (
+            _BARE.fullmatch(line) if section is None else None
+        ):
             key, value = match[1].upper(), match[2].strip()
             if key in document.specifications and key != "COMMENT":
                 raise InputError(f"{where}: {key} comes twice, expected once")

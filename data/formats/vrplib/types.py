@@ -32,6 +32,8 @@ class Kind:
         What has to be there, as the type promises it.
     depot_stated
         Whether there has to be a ``DEPOT_SECTION``; else the first node may be the depot.
+    one_vehicle
+        Whether a single vehicle that carries any load visits all nodes.
     problem
         Name of the problem, where no section states its rule; else it follows from them.
     """
@@ -42,6 +44,7 @@ class Kind:
     open_route: bool = False
     sections: tuple[str, ...] = ()
     depot_stated: bool = True
+    one_vehicle: bool = False
     problem: str | None = None
 
 
@@ -69,6 +72,16 @@ KINDS = {
         depot_stated=False,
     ),
     "HFVRP": Kind(Metric.EUCLIDEAN),
+    # LKH-3's names, and those of the EURO/NeurIPS challenge: EUC_2D is TSPLIB's, the nearest
+    # integer, where DIMACS truncates to tenths for VRPTW.
+    "ACVRP": Kind(Metric.EUC_2D),
+    "ADCVRP": Kind(Metric.EUC_2D),
+    "CVRPTW": Kind(Metric.EUC_2D, sections=WINDOWS),
+    "ACVRPTW": Kind(Metric.EUC_2D, sections=WINDOWS),
+    "OVRPTW": Kind(Metric.EUC_2D, sections=WINDOWS, open_route=True),
+    "VRPMPDTW": Kind(Metric.EUC_2D),
+    "VRPSPDTW": Kind(Metric.EUC_2D),
+    "TSPTW": Kind(Metric.EUC_2D, sections=WINDOWS, depot_stated=False, one_vehicle=True),
 }
 # The instances of Pessoa, Sadykov and Uchoa (2018), by their NAME: their files state whole numbers,
 # a hundred times the fixed and unit costs by which the published solutions are measured.

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.problem_name import routing_problem
 from nco.data.formats.rounding import Rounding
-from nco.data.formats.vrplib.fleet import FLEET, FLEET_SECTIONS, Fleet, read_fleet
-from nco.data.formats.vrplib.geometry import dimension, distances, numbered
+from nco.data.formats.vrplib.fleet import FLEET, FLEET_SECTIONS, Fleet, Vehicle, read_fleet
+from nco.data.formats.vrplib.geometry import dimension, distances, node_names, numbered
 from nco.data.formats.vrplib.sections import Document
 from nco.data.formats.vrplib.types import Kind, vehicle_steps
 from nco.data.instance import make_instance
@@ -54,8 +55,12 @@ def read_vrp(document: Document, kind: Kind, rounding: Rounding) -> FileInstance
     for name in kind.sections:
         document.section(name, f"what TYPE {document.specifications['TYPE'].value} promises")
     depots = _depots(document, n, kind)
-    fleet = _limited(document, read_fleet(document, n, depots))
-    fields = distances(document, n, rounding, kind.metric) | _of_nodes(document, n, depots)
+    if kind.one_vehicle:
+        _one_vehicle(document)
+        fleet = Fleet([Vehicle(depot=k) for k in range(len(depots))], [1] * len(depots), None)
+    else:
+        fleet = _limited(document, read_fleet(document, n, depots))
+    fields = distances(document, n, rounding, kind.metric) | _of_nodes(document, n, depots, kind)
     _check_depots(document, fields, depots)
     customers = [node for node in range(n) if node not in depots]
     # Depot nodes first, the rest in the order of the file.
@@ -66,6 +71,9 @@ def read_vrp(document: Document, kind: Kind, rounding: Rounding) -> FileInstance
     title = document.specifications.get("NAME")
     steps = vehicle_steps(document.path.stem if title is None else title.value)
     fields |= fleet.fields(customers, steps)
+    if kind.one_vehicle:
+        del fields["capacity"]
+    names = node_names(document, n)
     if kind.linehaul_first and "backhaul" in fields:
         fields["linehaul_first"] = torch.tensor(1)
     if kind.open_route:
@@ -74,16 +82,34 @@ def read_vrp(document: Document, kind: Kind, rounding: Rounding) -> FileInstance
     trips = any(vehicle.trips is not None for vehicle in fleet.kinds)
     return FileInstance(
         document.path.stem,
-        kind.problem or routing_problem(instance, trips),
+        _problem(kind, instance, trips),
         instance,
         document.path,
+        labels=None if names is None else tuple(names[k] for k in order.tolist()),
+        numbers=tuple(str(k + document.first) for k in order.tolist()),
         vehicles=fleet.vehicles if len(fleet.kinds) > 1 else None,
         first_customer=len(depots),
         cost_steps=kind.cost_steps,
     )
 
 
-def _of_nodes(document: Document, n: int, depots: list[int]) -> dict[str, Tensor]:
+def _problem(kind: Kind, instance: TensorDict, trips: bool) -> str:
+    """The name of the problem: what the type promises, else what the sections state."""
+    if kind.one_vehicle:
+        return "tsptw"
+    return kind.problem or routing_problem(instance, trips)
+
+
+def _one_vehicle(document: Document) -> None:
+    """A single vehicle states neither a fleet nor loads."""
+    for name in (*FLEET, "DEMAND", "BACKHAUL"):
+        found = document.sections.get(name) or document.specifications.get(name)
+        if found is not None and not (name == "VEHICLES" and getattr(found, "value", "") == "1"):
+            kind = document.specifications["TYPE"].value
+            raise InputError(f"{document.where(found.line)}: {name} is not supported for {kind}")
+
+
+def _of_nodes(document: Document, n: int, depots: list[int], kind: Kind) -> dict[str, Tensor]:
     """Demands, times and prizes, in the order of the file."""
     fields: dict[str, Tensor] = {}
     for name, (attribute, label, read) in _NODES.items():
@@ -92,13 +118,15 @@ def _of_nodes(document: Document, n: int, depots: list[int]) -> dict[str, Tensor
         whole = read is integer
         values = torch.zeros(n, dtype=torch.long if whole else torch.double)
         for line, node, tokens in numbered(document, document.sections[name], n, f"number {label}"):
-            values[node] = read(tokens[0], f"{document.where(line)}: {label} of node {node + 1}")
+            values[node] = read(
+                tokens[0], f"{document.where(line)}: {label} of node {node + document.first}"
+            )
         fields[attribute] = values
     if "TIME_WINDOW" in document.sections:
         section = document.sections["TIME_WINDOW"]
         windows = torch.zeros(n, 2, dtype=torch.double)
         for line, node, tokens in numbered(document, section, n, "number first last"):
-            windows[node] = _window(tokens, f"{document.where(line)}: node {node + 1}")
+            windows[node] = _window(tokens, f"{document.where(line)}: node {node + document.first}")
         fields["time_windows"] = windows
     if "SERVICE_TIME" in document.specifications:
         stated = document.specifications["SERVICE_TIME"]
@@ -110,7 +138,7 @@ def _of_nodes(document: Document, n: int, depots: list[int]) -> dict[str, Tensor
         fields["service_time"] = service
     if "PICKUP_AND_DELIVERY" in document.sections:
         _combined(document, n, fields)
-    elif "demand" not in fields:
+    elif "demand" not in fields and not kind.one_vehicle:
         document.section("DEMAND", "the demand of every node")
     if "time_windows" in fields and "service_time" not in fields:
         fields["service_time"] = torch.zeros(n, dtype=torch.double)
@@ -130,7 +158,7 @@ def _combined(document: Document, n: int, fields: dict[str, Tensor]) -> None:
     service, windows = (torch.zeros(n, *shape, dtype=torch.double) for shape in ((), (2,)))
     layout = "number demand first last service delivery pickup"
     for line, node, tokens in numbered(document, section, n, layout):
-        where = f"{document.where(line)}: node {node + 1}"
+        where = f"{document.where(line)}: node {node + document.first}"
         integer(tokens[0], f"{where}: demand beside delivery and pickup", 0, 0)
         windows[node] = _window(tokens[1:3], where)
         service[node] = real(tokens[3], where, 0)
@@ -184,10 +212,10 @@ def _check_depots(document: Document, fields: dict[str, Tensor], depots: list[in
     ):
         rows = document.sections[name].rows if name in document.sections else []
         for line, tokens in rows:
-            node = int(tokens[0]) - 1
+            node = int(tokens[0]) - document.first
             amount = int(fields[attribute][node])
             if node in depots and amount:
-                where = f"{document.where(line)}: {attribute} of node {node + 1}"
+                where = f"{document.where(line)}: {attribute} of node {tokens[0]}"
                 raise InputError(f"{where}: {amount}, expected 0 at the depot")
 
 
@@ -195,13 +223,14 @@ def _depots(document: Document, n: int, kind: Kind) -> list[int]:
     if not kind.depot_stated and "DEPOT" not in document.sections:
         return [0]
     section = document.section("DEPOT", "the number of the depot")
+    first = document.first
     tokens = [(line, token) for line, row in section.rows for token in row]
     end = [k for k, (_, token) in enumerate(tokens) if token == "-1"]
     if end and end[0] != len(tokens) - 1:
         line, token = tokens[end[0] + 1]
         raise InputError(f"{document.where(line)}: {shown(token)}, expected nothing after -1")
     depots = [
-        integer(token, f"{document.where(line)}: depot", 1, n) - 1
+        integer(token, f"{document.where(line)}: depot", first, n - 1 + first) - first
         for line, token in tokens[: end[0] if end else None]
     ]
     where = document.where(section.line)

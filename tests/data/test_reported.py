@@ -1,0 +1,266 @@
+"""Files that people had trouble with: each is solved right, or refused for the right reason."""
+
+import json
+import re
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nco.cli import main
+from nco.data.errors import InputError, InputWarning
+from nco.data.formats import FileInstance, read, write
+from nco.data.metric import pairwise
+from nco.envs import problem
+from nco.evaluation.best_known import check_best_known
+from tests.benchmark_data import benchmark_data
+
+INF = float("inf")
+# Name, cost (None where it is refused), and what standard error says ("" where nothing).
+ROWS: list[tuple[str, float | None, str]] = [
+    ("29-detour-is-shorter.vrp", 8, ""),
+    ("29b-detour-duration.vrp", 8, ""),
+    ("29c-rounded-line.vrp", 5, ""),
+    ("47-vroom-detour.json", 8, ""),
+    ("47d-reach.vrp", 12, ""),
+    ("46a-sol.vrp", 69, r"46a-sol\.sol: .* states 40, its routes cost 69"),
+    ("46c-sol.vrp", 69, r"46c-sol\.sol: .* breaks a rule, capacity: load 19, capacity 10"),
+    ("46d-sol.vrp", 69, r"46d-sol\.sol: .* states 69\.32, its routes cost 69"),
+    ("40b-sol.vrp", 69, ""),
+    ("06-lkh-vrptw.vrp", 36, ""),
+    ("57-lkh-acvrp.vrp", 22, ""),  # 4 + 3 with the third alone, 5 + 3 + 7 with both others
+    ("57b-lkh-tsptw.tsp", 18, ""),  # the third, 4 by 5, then the second and the first
+    ("31a-opta-names.vrp", 17440.3, ""),
+    ("49b-zero-based.vrp", 69, ""),
+    ("53c-lowercase.tsp", 46, ""),
+    ("53h-no-colon.vrp", 69, ""),
+    ("07b-solomon-lower.txt", 153.8, ""),
+    ("20b-coursera.txt", None, r"layouts of \.txt files: .*Solomon.*; found '5 4 10 0 0 0"),
+    ("21-cordeau.txt", 104.1531987, ""),
+    ("22-concorde.txt", None, "2 instances, one a line"),
+    ("36-evrptw.txt", None, r"layouts of \.txt files: .*Solomon.*; found 'StringID Type x"),
+]
+
+
+def solved(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Any, str]:
+    """The row that ``nco solve --json`` prints, or its exit code; and standard error."""
+    code = main(["solve", str(path), "--time-limit", "0.5", "--json", "--out", str(tmp_path / "o")])
+    out, err = capsys.readouterr()
+    rows = json.loads(out)
+    return (rows[0] if code == 0 else code), err
+
+
+@pytest.mark.parametrize(("name", "cost", "told"), ROWS, ids=[row[0] for row in ROWS])
+def test_reported_files(
+    name: str,
+    cost: float | None,
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The published or hand-made answer, or one clean line that says what is wrong."""
+    path = Path(shutil.copy(benchmark_data("reported", name), tmp_path))
+    solution = benchmark_data("reported", name).with_suffix(".sol")
+    if solution.exists():
+        shutil.copy(solution, tmp_path)
+    row, err = solved(path, tmp_path, capsys)
+    if cost is None:
+        assert row in (1, 2)
+    else:
+        assert row["feasible"] and row["cost"] == pytest.approx(cost, rel=1e-6)
+    assert bool(err) == bool(told) and re.search(told, err), err
+    assert len(err.splitlines()) <= 1
+
+
+def test_gaps_are_against_what_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a contradicted best-known solution its routes count, of an overloaded one nothing."""
+    for name, reference in (("40b", 69), ("46a", 69), ("46c", None), ("46d", 69)):
+        for suffix in (".vrp", ".sol"):
+            shutil.copy(benchmark_data("reported", f"{name}-sol{suffix}"), tmp_path)
+        row, _ = solved(tmp_path / f"{name}-sol.vrp", tmp_path, capsys)
+        assert row["reference"] == reference
+        assert row["gap"] == (None if reference is None else 0)
+
+
+CVRP = """NAME : t
+TYPE : {kind}
+DIMENSION : 4
+EDGE_WEIGHT_TYPE : EUC_2D
+CAPACITY : 10
+{vehicles}NODE_COORD_SECTION
+1 0 0
+2 0 7.4
+3 0 -7.4
+4 7.4 0
+DEMAND_SECTION
+1 0
+2 5
+3 5
+4 5
+{sections}DEPOT_SECTION
+1
+-1
+EOF
+"""
+ATSP = """TYPE: ATSP
+DIMENSION: 3
+EDGE_WEIGHT_TYPE: EXPLICIT
+EDGE_WEIGHT_FORMAT: FULL_MATRIX
+EDGE_WEIGHT_SECTION
+"""
+
+
+def instance(tmp_path: Path, text: str, name: str = "t.vrp") -> FileInstance:
+    """What a text is read as."""
+    path = tmp_path / name
+    path.write_text(text)
+    return read(path)
+
+
+def cvrp(kind: str = "CVRP", sections: str = "", vehicles: str = "") -> str:
+    """A file of a type."""
+    return CVRP.format(kind=kind, sections=sections, vehicles=vehicles)
+
+
+def same(a: FileInstance, b: FileInstance) -> bool:
+    """Whether two files state the same attributes."""
+    return set(a.instance.keys()) == set(b.instance.keys()) and all(
+        torch.equal(a.instance[name], b.instance[name]) for name in a.instance.keys()
+    )
+
+
+def test_spellings_of_one_file(tmp_path: Path) -> None:
+    """Lower case, no colons, numbers from 0 and names behind coordinates change nothing."""
+    plain = instance(tmp_path, cvrp())
+    assert same(plain, instance(tmp_path, cvrp().lower()))
+    assert same(plain, instance(tmp_path, cvrp().replace(" : ", " ")))
+    named = instance(tmp_path, cvrp().replace("4 7.4 0", "4 7.4 0 Bad Ems"))
+    assert same(plain, named) and named.labels == ("1", "2", "3", "Bad Ems")
+    down = re.sub(r"(?m)^([1-4])(?= |$)", lambda m: str(int(m[1]) - 1), cvrp())
+    zero = instance(tmp_path, down)
+    assert same(plain, zero)
+    assert (plain.numbers, zero.numbers) == (tuple("1234"), tuple("0123"))
+    with pytest.raises(InputError, match="node number: '4', expected an integer from 0 to 3"):
+        instance(tmp_path, down.replace("3 7.4 0", "4 7.4 0"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem", "distance"),
+    [
+        ("CVRPTW", "vrptw", 7),  # the nearest integer, in LKH and EURO/NeurIPS
+        ("VRPTW", "vrptw", 7.4),  # tenths, in DIMACS
+        ("OVRPTW", "ovrptw", 7),
+        ("ACVRP", "cvrp", 7),
+        ("TSPTW", "tsptw", 7),
+    ],
+)
+def test_synonyms_of_types(tmp_path: Path, kind: str, problem: str, distance: float) -> None:
+    """A type of another program has its rules and its rounding."""
+    windows = "TIME_WINDOW_SECTION\n1 0 90\n2 0 90\n3 0 90\n4 0 90\n" if "TW" in kind else ""
+    text = cvrp(kind, windows)
+    if kind == "TSPTW":
+        text = re.sub(r"CAPACITY : 10\n|DEMAND_SECTION\n(.*\n){4}", "", text)
+    file = instance(tmp_path, text)
+    assert file.problem == problem
+    assert pairwise(file.instance)[0, 0, 1].item() == distance
+    assert ("capacity" in file.instance.keys()) == (kind != "TSPTW")
+
+
+@pytest.mark.parametrize("word", ["inf", "INF", "nan", "99999", "1000000", "2147483647", "1e30"])
+def test_missing_arcs_of_matrices(tmp_path: Path, word: str) -> None:
+    """Words and numbers that stand for no way are none; a remark makes numbers of them."""
+    text = f"{ATSP}99999 5 {word}\n6 99999 3\n7 2 99999\n"
+    number = word in ("99999", "1000000", "2147483647", "1e30")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InputWarning)
+        file = instance(tmp_path, text, "t.atsp")
+    assert file.instance["distance"][0].tolist() == [[0, 5, INF], [6, 0, 3], [7, 2, 0]]
+    assert len(caught) == number and all("missing arcs" in str(w.message) for w in caught)
+    if number and word != "1e30":
+        told = f"COMMENT: (missing arcs: none)\n{text}"
+        assert instance(tmp_path, told, "t.atsp").instance["distance"][0, 0, 2] == float(word)
+    write(tmp_path / "again.atsp", file)
+    with pytest.warns(InputWarning, match="missing arcs"):
+        assert same(file, read(tmp_path / "again.atsp"))
+
+
+def test_large_distances_are_no_missing_arcs(tmp_path: Path) -> None:
+    """What twice as many other arcs as nodes may exceed is a distance, whatever it looks like."""
+    text = f"{ATSP}0 9999 1700\n6 0 3\n7 2 0\n"
+    assert instance(tmp_path, text, "t.atsp").instance["distance"].max() == 9999
+
+
+def cordeau(kind: int, window: str = "") -> str:
+    """Two depots at -5 and 5, customers at -6, -4, 4 and 6 on a line; longest routes of 14."""
+    nodes = [(1, -6), (2, -4), (3, 4), (4, 6)]
+    rows = [f"{k} {x} 0 2 5 1 2 1 2{window}" for k, x in nodes]
+    homes = [f"{k} {x} 0 0 0 0 0{window}" for k, x in ((5, -5), (6, 5))]
+    return "\n".join([f"{kind} 1 4 2", "14 10", "14 10", *rows, *homes]) + "\n"
+
+
+def test_cordeau(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each depot serves its two neighbours: 1 + 2 + 1, with 4 of service within 14."""
+    path = tmp_path / "p.txt"
+    for kind, window in ((2, ""), (6, " 0 100")):
+        path.write_text(cordeau(kind, window))
+        row, err = solved(path, tmp_path, capsys)
+        assert (row["cost"], sorted(map(sorted, row["routes"])), err) == (8, [[1, 2], [3, 4]], "")
+    path.write_text(cordeau(1))
+    with pytest.raises(InputError, match="line 1: type 1 is not supported: periods"):
+        read(path)
+    path.write_text(cordeau(2).replace("14 10\n14 10\n", "14 10\n"))
+    with pytest.raises(InputError, match=r"p\.txt"):
+        read(path)
+
+
+def test_a_learning_sets_line(tmp_path: Path) -> None:
+    """A line is an instance with its tour as the best-known solution, counted from 1."""
+    file = instance(tmp_path, "0 0 3 4 3 0 0 4 output 1 3 2 4 1\n", "line.txt")
+    assert (file.problem, file.best_known) == ("tsp", 14)
+
+
+def test_an_unused_speed_of_li_and_lim(tmp_path: Path) -> None:
+    """Ten of the published files state a speed of 0, which means nothing: as if it were 1."""
+    text = "2 10 {}\n0 0 0 0 0 90 0 0 0\n1 3 4 5 0 90 1 0 2\n2 0 4 -5 0 90 1 1 0\n"
+    files = [instance(tmp_path, text.format(speed), "lc.txt") for speed in (0, 1)]
+    assert files[0].problem == "pdptw" and same(*files)
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "told"),
+    [
+        ("Cost 40\n", 40, ""),  # a reference without routes
+        ("Route #1: 1 3\nRoute #2: 2\n", 38, ""),  # 7 + 10 + 7 and twice 7, rounded
+        ("Route #1: 1 3\nRoute #2: 2\nCost 38\n", 38, ""),
+        ("Route #1: 1 3\nRoute #2: 2\nCost 30\n", 38, "states 30, its routes cost 38"),
+        ("Route #1: 1 3\nRoute #2: 2\nCost 38.4\n", 38, r"states 38\.4, its routes cost 38"),
+        ("Route #1: 1 2 3\nCost 30\n", None, "breaks a rule, capacity: load 15, capacity 10"),
+        ("Route #1: 1 3\nCost 24\n", None, "breaks a rule, not visited"),
+        ("Route #1: 1 9\nCost 24\n", None, "passed over: .*customer 9"),
+    ],
+)
+def test_best_known_solutions_are_evidence(
+    tmp_path: Path, text: str, reference: float | None, told: str
+) -> None:
+    """Routes are checked and measured; what they contradict is told and not used."""
+    (tmp_path / "t.sol").write_text(text)
+    file = instance(tmp_path, cvrp())
+    warned: list[str] = []
+    env = problem(file.problem, instance=file.instance)
+    assert check_best_known(env, file, warned.append).best_known == reference
+    assert len(warned) == bool(told) and re.search(told, "".join(warned)), warned
+
+
+@pytest.mark.parametrize("folder", ["cvrplib_small", "cvrplib_x", "hfvrp", "li_lim", "mtvrptwr"])
+def test_published_solutions_are_believed(folder: str) -> None:
+    """Nothing that was published contradicts its instance."""
+    files = [path for path in sorted(benchmark_data(folder).iterdir()) if path.suffix != ".sol"]
+    for path in [path for path in files if path.suffix in (".vrp", ".txt")][:6]:
+        file = read(path)
+        warned: list[str] = []
+        env = problem(file.problem, instance=file.instance)
+        assert check_best_known(env, file, warned.append).best_known == file.best_known
+        assert not warned, warned
