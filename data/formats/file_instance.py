@@ -1,7 +1,9 @@
 """One instance as a file states it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tensordict import TensorDict
 
@@ -26,6 +28,8 @@ class FileInstance:
         Names of the nodes, where the file gives them.
     numbers
         What the file calls each node; None where it counts them from 0, as the instance does.
+    request
+        The JSON object that was read, whose identifiers an answer in its format repeats.
     best_known
         Cost of the best-known solution, where one lies beside the file.
     best_known_source
@@ -50,6 +54,7 @@ class FileInstance:
     first_customer: int = 1
     cost_steps: int = 1
     numbers: tuple[str, ...] | None = None
+    request: Mapping[str, Any] | None = None
 
     def called(self, node: int) -> str:
         """What the file calls a node: its number there, with its name where it has one."""

@@ -62,7 +62,12 @@ def read_json(text: str, path: Path, rounding: Rounding) -> FileInstance:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: no JSON, {shown(str(error))}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f'{path}: expected a JSON object with "format": "{FORMAT}"')
+        keys = ", ".join(content)[:60] if isinstance(content, dict) else ""
+        found = f"an object of {keys}; " if keys else ""
+        raise InputError(
+            f'{path}: {found}expected a JSON object with "format": "{FORMAT}", a VROOM request '
+            "(vehicles, jobs or shipments, matrices) or an OSRM table (code, durations, distances)"
+        )
     for key in content:
         if key not in KEYS:
             raise InputError(f"{path}: key {shown(key)}, expected one of {', '.join(KEYS)}")

@@ -70,7 +70,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _dispatch(command: str, rest: list[str]) -> int:
     if command in LIGHTNING:
-        import_module("nco.cli.lightning").run([command, *rest])
+        from nco.data.limits import max_size
+
+        with max_size(float("inf")):  # a configuration is the person's own program
+            import_module("nco.cli.lightning").run([command, *rest])
         return DONE
     if command in COMMANDS:
         from nco.cli.arguments import call

@@ -1,12 +1,10 @@
 """The Lightning half of the command line: fit, validate, test, predict."""
 
-import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from jsonargparse import ArgumentError
 from lightning.pytorch.cli import (
     ArgsType,
     LightningArgumentParser,
@@ -19,9 +17,10 @@ import nco.data.generators
 import nco.decoding
 import nco.policies
 import nco.training  # noqa: F401  short class names in YAML resolve among imported classes
+from nco.cli.fit_errors import explained
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
-from nco.hub.weights import load_weights, read_checkpoint
+from nco.hub.weights import DESCRIPTION, load_weights, read_checkpoint
 from nco.training.checkpoints import Interrupted
 from nco.training.throughput import Throughput
 from nco.training.trainer import Trainer
@@ -72,7 +71,7 @@ class NCOCLI(LightningCLI):
             return None
         path = Path(name)
         checkpoint = read_checkpoint(path)
-        if not {"state_dict", "config"} <= checkpoint.keys():
+        if "state_dict" not in checkpoint or not {"config", DESCRIPTION} & checkpoint.keys():
             raise InputError(f"{path}: holds no training, expected a checkpoint of nco fit")
         return path, checkpoint
 
@@ -119,22 +118,8 @@ def run(args: list[str] | None = None) -> NCOCLI:
             raise KeyboardInterrupt from None
         except SIGTERMException:
             raise SystemExit(TERMINATED) from None  # it carries no exit code of its own
-        except ArgumentError as error:
-            raise InputError(_essence(str(error))) from None
-        except ValueError as error:
-            raise _cause(error) from None
-
-
-def _essence(message: str) -> str:
-    """What is wrong in a message of jsonargparse, without its account of all types tried."""
-    noise = r"\W*(Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Given value)"
-    lines = [line.strip() for line in message.splitlines() if not re.match(noise, line)]
-    return " ".join(line.removeprefix("- ") for line in lines if line)
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The `InputError` that jsonargparse wrapped while it built objects, or the error itself."""
-    inner: BaseException | None = error
-    while inner is not None and not isinstance(inner, InputError):
-        inner = inner.__cause__ or inner.__context__
-    return inner or error
+        except Exception as error:
+            told = explained(error)
+            if told is error:
+                raise
+            raise told from None

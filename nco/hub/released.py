@@ -26,7 +26,14 @@ from nco.envs.problems.stated import problem_of
 from nco.hub.building import build
 from nco.hub.card_text import MAX_CHARACTERS, read_yaml
 from nco.hub.coverage import obstacles, widen
-from nco.hub.weights import WEIGHTS, load_weights, policy_weights, read_checkpoint
+from nco.hub.weights import (
+    DESCRIPTION,
+    UNDESCRIBED,
+    WEIGHTS,
+    load_weights,
+    policy_weights,
+    read_checkpoint,
+)
 from nco.policies import Policy
 from nco.solution import Solution, judge
 
@@ -225,23 +232,26 @@ def card_of_checkpoint(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The checkpoint is not one of ``nco fit``.
+        The checkpoint is none, or of a policy that cannot be described.
     """
     checkpoint = read_checkpoint(path)
-    text = checkpoint.get("config")
+    text = checkpoint.get("config") or checkpoint.get(DESCRIPTION)
     if not isinstance(text, str):
-        raise InputError(f"{path}: no configuration in it, expected a checkpoint of nco fit")
+        reason = checkpoint.get(UNDESCRIBED, "no configuration in it")
+        raise InputError(
+            f"{path}: {reason}, expected a checkpoint of nco fit or of a RoutingModule"
+        )
     try:
         config = read_yaml(text)
         model = config["model"]
-        policy = dict(model["init_args"]["policy"])
-        policy["init_args"] = _without(policy["init_args"], "env")
+        policy = dict(config["policy"] if "policy" in config else model["init_args"]["policy"])
+        policy["init_args"] = _without(policy.get("init_args") or {}, "env")
         training = {
             "epoch": checkpoint["epoch"],
             "step": checkpoint["global_step"],
             **({"precision": checkpoint["precision"]} if "precision" in checkpoint else {}),
             "model": {**model, "init_args": _without(model["init_args"], "env", "policy")},
-            "data": config["data"],
+            **({"data": config["data"]} if "data" in config else {}),
         }
         card = {"env": config["env"], "policy": policy, "training": _portable(training)}
     except (KeyError, TypeError, AttributeError, InputError):

@@ -56,7 +56,9 @@ class Imitation(RoutingModule):
         self.symmetric = symmetric
 
     def training_step(self, batch: TensorDict, batch_idx: int) -> Tensor:
-        instance, actions = batch["instance"], batch["actions"]
+        instance, actions = self.split(batch)
+        if actions is None:
+            raise InputError("the data holds no solutions, expected nco.training.Solved or alike")
         rng = self.rng(batch_idx)
         driven = actions.unsqueeze(1).expand(-1, self.rollouts, -1)
         if self.symmetric:

@@ -13,7 +13,7 @@ from nco.decoding import Sampling, Search, rollout
 from nco.envs import Features, RoutingEnv
 from nco.policies import Policy
 from nco.training.baselines import Baseline, RolloutMean
-from nco.training.module import RoutingModule, split
+from nco.training.module import RoutingModule
 from nco.training.scales import CostScale
 
 
@@ -77,7 +77,7 @@ class REINFORCE(RoutingModule):
         self.register_buffer("epochs", torch.tensor(0))
 
     def training_step(self, batch: TensorDict, batch_idx: int) -> Tensor:
-        instance, _ = split(batch)
+        instance, _ = self.split(batch)
         features = self.env.features(instance)
         embeddings = self.policy.encode(features)
         first = self._first(instance)

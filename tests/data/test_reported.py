@@ -1,5 +1,6 @@
 """Files that people had trouble with: each is solved right, or refused for the right reason."""
 
+import itertools
 import json
 import re
 import shutil
@@ -16,6 +17,8 @@ from nco.data.formats import FileInstance, read, write
 from nco.data.metric import pairwise
 from nco.envs import problem
 from nco.evaluation.best_known import check_best_known
+from nco.solution.files import numbered
+from nco.solvers.registry import find_solver
 from tests.benchmark_data import benchmark_data
 
 INF = float("inf")
@@ -42,6 +45,16 @@ ROWS: list[tuple[str, float | None, str]] = [
     ("21-cordeau.txt", 104.1531987, ""),
     ("22-concorde.txt", None, "2 instances, one a line"),
     ("36-evrptw.txt", None, r"layouts of \.txt files: .*Solomon.*; found 'StringID Type x"),
+    ("08b-osrm-sources0.json", None, "1 sources and 4 destinations, expected a square table"),
+    ("08c-osrm-allnull.json", 4300.1, "durations are all null"),
+    ("08d-osrm-noroute.json", None, "Table using 4 coordinates found none"),
+    ("11-no-matrix.json", None, "matrices is missing"),
+    ("12-vroom-doc-start-end.json", 5461, ""),
+    ("18-no-packing.json", None, "no feasible solution|no solution exists"),
+    ("41a-breaks-empty.json", 2700, ""),
+    ("41b-priority0.json", 2700, ""),
+    ("41c-options.json", 2700, ""),
+    ("51b-points.json", None, "an object of type, features; expected .* VROOM .* OSRM"),
 ]
 
 
@@ -264,3 +277,132 @@ def test_published_solutions_are_believed(folder: str) -> None:
         env = problem(file.problem, instance=file.instance)
         assert check_best_known(env, file, warned.append).best_known == file.best_known
         assert not warned, warned
+
+
+DURATIONS = [[0, 4, 9, 5], [3, 0, 2, 7], [8, 1, 0, 2], [6, 7, 3, 0]]
+
+
+def vroom(
+    vehicles: list[dict[str, Any]], jobs: list[dict[str, Any]], **more: object
+) -> dict[str, Any]:
+    """A request over four places."""
+    vehicles = [{"id": k, **vehicle} for k, vehicle in enumerate(vehicles)]
+    jobs = [{"id": k, **job} for k, job in enumerate(jobs)]
+    matrices = {"car": {"durations": DURATIONS}}
+    return {"vehicles": vehicles, "jobs": jobs, "matrices": matrices, **more}
+
+
+def best_of(request: dict[str, Any], tmp_path: Path) -> tuple[float, list[list[int]]]:
+    """Cost and routes that every classical solver finds."""
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(request))
+    file = read(path)
+    env = problem(file.problem, instance=file.instance)
+    found = [
+        solver.solve(env, file.instance, 0.3, 1)
+        for solver in (find_solver("pyvrp").build(), find_solver("ortools").build())
+    ]
+    assert all(solution.feasible for solution in found)
+    assert found[0].cost == pytest.approx(found[1].cost)
+    return found[0].cost, numbered(env, file, found[0].vehicle_routes)
+
+
+@pytest.mark.parametrize("start", [0, 1, None])
+@pytest.mark.parametrize("end", [0, 2, None])
+def test_vehicles_end_anywhere(tmp_path: Path, start: int | None, end: int | None) -> None:
+    """A route from one place to another, or without a start or an end, as brute force finds it."""
+    ends = {"start_index": start, "end_index": end}
+    jobs = [{"location_index": k} for k in (3, 1, 2)]
+    request = vroom([ends], jobs)
+    if start is None and end is None:
+        with pytest.raises(InputError, match="neither start_index nor end_index"):
+            best_of(request, tmp_path)
+        return
+
+    def length(order: tuple[int, ...]) -> int:
+        stops = [*([] if start is None else [start]), *order, *([] if end is None else [end])]
+        return sum(DURATIONS[a][b] for a, b in itertools.pairwise(stops))
+
+    least = min(map(length, itertools.permutations((1, 2, 3))))
+    assert best_of(request, tmp_path)[0] == least
+
+
+def test_vehicles_of_different_ends(tmp_path: Path) -> None:
+    """Vehicles that end where they like beside such that return: the cheapest assignment."""
+    kinds = [
+        {"start_index": 0, "end_index": 3},
+        {"start_index": 0},
+        {"start_index": 0, "end_index": 0},
+    ]
+    vehicles = [{**kind, "capacity": [1]} for kind in kinds]
+    jobs = [{"location_index": k, "delivery": [1]} for k in (1, 2, 3)]
+    ends = [3, None, 0]
+    least = min(
+        sum(
+            DURATIONS[0][place] + (0 if end is None else DURATIONS[place][end])
+            for place, end in zip(order, ends, strict=True)
+        )
+        for order in itertools.permutations((1, 2, 3))
+    )
+    assert best_of(vroom(vehicles, jobs), tmp_path)[0] == least
+
+
+def test_priorities_of_jobs(tmp_path: Path) -> None:
+    """Of what cannot all be served the largest sum of priorities is, then most jobs."""
+    loads, priorities = (2, 2, 3), (5, 6, 10)  # of 4: the two small ones, 11, before the large one
+    jobs = [
+        {"location_index": k + 1, "delivery": [load], "priority": priority}
+        for k, (load, priority) in enumerate(zip(loads, priorities, strict=True))
+    ]
+    vehicle = {"start_index": 0, "end_index": 0, "capacity": [4]}
+    assert [sorted(route) for route in best_of(vroom([vehicle], jobs), tmp_path)[1]] == [[1, 2]]
+    jobs[0]["priority"] = 3  # 9 against 10
+    assert best_of(vroom([vehicle], jobs), tmp_path)[1] == [[3]]
+    del jobs[0]["priority"], jobs[1]["priority"]
+    jobs[2]["priority"] = 0
+    jobs[0]["priority"] = 1  # with another of priority 0: two jobs rather than one
+    assert [sorted(route) for route in best_of(vroom([vehicle], jobs), tmp_path)[1]] == [[1, 2]]
+    roomy = {**vehicle, "capacity": [7]}
+    assert best_of(vroom([roomy], jobs), tmp_path)[0] == 5 + 3 + 1 + 3
+
+
+def test_keys_that_state_nothing(tmp_path: Path) -> None:
+    """Neutral values, null and options change nothing; others of the same keys are refused."""
+    vehicle, job = {"start_index": 0, "end_index": 0}, {"location_index": 1}
+    plain = instance(tmp_path, json.dumps(vroom([vehicle], [job])), "t.json")
+    idle = vroom(
+        [{**vehicle, "breaks": [], "steps": [], "skills": None, "costs": {"per_km": 0}}],
+        [{**job, "setup": 0, "priority": 0, "time_windows": None, "service_per_type": {}}],
+        options={"g": True},
+    )
+    assert same(plain, instance(tmp_path, json.dumps(idle), "t.json"))
+    for key, value in (("setup", 3), ("breaks", [{}])):
+        with pytest.raises(InputError, match=f"jobs.0.: '{key}' is not supported"):
+            instance(tmp_path, json.dumps(vroom([vehicle], [{**job, key: value}])), "t.json")
+
+
+def test_several_windows_of_a_job(tmp_path: Path) -> None:
+    """Windows that touch are one, windows outside every shift are none; a choice is refused."""
+    vehicle = {"start_index": 0, "end_index": 0, "time_window": [10, 30]}
+
+    def windows(*stated: list[int]) -> list[float]:
+        request = vroom([vehicle], [{"location_index": 1, "time_windows": list(stated)}])
+        file = instance(tmp_path, json.dumps(request), "t.json")
+        return file.instance["time_windows"][0, 1].tolist()
+
+    assert windows([20, 25], [12, 20]) == [12, 25]
+    assert windows([0, 5], [12, 20], [40, 50]) == [12, 20]
+    with pytest.raises(InputError, match="2 windows that vehicles can meet, expected one"):
+        windows([12, 14], [20, 22])
+
+
+def test_null_is_a_missing_arc(tmp_path: Path) -> None:
+    """What a router cannot reach is infinitely far in OSRM's tables and VROOM's matrices."""
+    rows: list[list[float | None]] = [list(row) for row in DURATIONS]
+    rows[0][2] = None
+    osrm = instance(tmp_path, json.dumps({"code": "Ok", "durations": rows}), "t.json")
+    assert osrm.instance["distance"][0, 0].tolist() == [0, 4, INF, 5]
+    vehicle = {"start_index": 0, "end_index": 0}
+    request = vroom([vehicle], [{"location_index": k} for k in (1, 2, 3)])
+    request["matrices"]["car"]["durations"] = rows
+    assert best_of(request, tmp_path)[0] == 5 + 3 + 1 + 3  # 0 3 2 1 0

@@ -19,7 +19,7 @@ from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.problem_name import routing_problem
-from nco.data.formats.vroom.reader import PER_HOUR, UNENDING
+from nco.data.formats.vroom.entries import PER_HOUR, UNENDING
 from nco.data.instance import num_depots, num_nodes
 from nco.data.metric import Metric, pairwise
 from nco.data.neutral import says_nothing

@@ -133,7 +133,8 @@ class ORTools:
             used = Counter(route.start for route in draft.shape.enter(start.vehicle_routes))
             few = np.maximum(few, [used[depot] for depot in draft.shape.depots])
         preferred = self.first_solution or draft.first_solution
-        if not draft.costs.trips and counts.sum() < few.sum():
+        must = not draft.costs.trips and not draft.shape.optional  # else some are left out
+        if must and counts.sum() < few.sum():
             # Savings hardly ever keep to a small fleet, and OR-Tools then searches in vain.
             strategy = self.first_solution or "PARALLEL_CHEAPEST_INSERTION"
             yield strategy, counts, np.where(counts > 0, 2 + counts // 2, 0)
