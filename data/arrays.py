@@ -1,46 +1,67 @@
 """What people have, as tensors: NumPy arrays, lists, columns of pandas, tensors, plain numbers."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
+from nco.data.instance import SCHEMA, Field, validate
 from nco.data.metric import Metric
+from nco.data.values import check_values
 
 
-class Shaped(Protocol):
-    """What is asked of a field of the schema here: see `nco.data.instance.Field`."""
-
-    @property
-    def shape(self) -> tuple[str, ...]: ...
-    @property
-    def integer(self) -> bool: ...
-    @property
-    def per_vehicle(self) -> bool: ...
-
-
-def as_batch(values: Mapping[str, Any], schema: Mapping[str, Shaped]) -> dict[str, Tensor]:
+def make_instance(**fields: Any) -> TensorDict:
     """
-    Attributes as tensors with a batch dimension.
+    Builds an instance, or a batch of them, from what people have, and checks it.
 
     Parameters
     ----------
-    values
-        Arrays of one instance, or with a batch axis in front of all of them: what ``locs``, or
-        else ``distance``, has. A single number stands for every instance, vehicle or customer.
-    schema
-        Shape and kind of each attribute.
+    **fields
+        Attributes of `SCHEMA`: NumPy arrays, lists, columns of pandas, tensors. A batch axis in
+        front is optional: all have it if ``locs`` (else ``distance``) has it. A single number
+        stands for every instance, every vehicle, or every customer. A ``metric`` may be named.
+
+    Returns
+    -------
+    TensorDict
+        Batch size ``[B]``, 1 for a single instance. Floating point tensors and arrays keep their
+        precision, everything else that measures something gets float64; counts are int64.
 
     Raises
     ------
     InputError
-        Something is no array of numbers, a fraction where integers are expected, or has another
-        number of dimensions or of instances.
+        An attribute is unknown or no array of numbers, its shape or kind is wrong, or a value is
+        none that it may have: see `validate` and `check_values`.
+
+    Examples
+    --------
+    >>> inst = make_instance(locs=[[0, 0], [3, 4], [6, 8]], demand=[0, 2, 3], capacity=4)
+    >>> inst["capacity"], inst["demand"].shape
+    (tensor([4]), torch.Size([1, 3]))
+    >>> make_instance(locs=[[0, 0], [3, 4]], demand=[0, -2], capacity=4)
+    Traceback (most recent call last):
+        ...
+    nco.data.errors.InputError: demand: -2 at [1], expected a number from 0 to 2.14748e+09
     """
-    tensors = {name: _tensor(name, value, schema[name].integer) for name, value in values.items()}
+    if not fields:
+        raise InputError("an instance needs at least one attribute, found none")
+    for name in fields:
+        if name not in SCHEMA:
+            raise InputError(f"{name}: unknown attribute, expected one of {', '.join(SCHEMA)}")
+    tensors = _as_batch(fields)
+    instance = TensorDict(tensors, batch_size=next(iter(tensors.values())).shape[:1])
+    validate(instance)
+    check_values(instance)
+    return instance
+
+
+def _as_batch(values: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Attributes as tensors of the schema's kinds, with a batch dimension."""
+    tensors = {name: _tensor(name, value, SCHEMA[name].integer) for name, value in values.items()}
     places = next((name for name in ("locs", "distance") if name in tensors), None)
     if places is None:  # as it is: `nco.data.values.check_values` asks for it
         return tensors
@@ -55,7 +76,7 @@ def as_batch(values: Mapping[str, Any], schema: Mapping[str, Shaped]) -> dict[st
     vehicles = depots.shape[-1] if depots.ndim else 1
     found_tensors = {}
     for name, value in tensors.items():
-        field = schema[name]
+        field = SCHEMA[name]
         if value.ndim == 0:
             value = _everywhere(value, field.shape, count, nodes, vehicles)
         elif single:
@@ -66,7 +87,7 @@ def as_batch(values: Mapping[str, Any], schema: Mapping[str, Shaped]) -> dict[st
     return found_tensors
 
 
-def _in_front(name: str, value: Tensor, field: Shaped, vehicles: int) -> Tensor:
+def _in_front(name: str, value: Tensor, field: Field, vehicles: int) -> Tensor:
     """The value of a single instance with a batch axis in front."""
     if field.per_vehicle and value.ndim == 1:
         return value if len(value) == vehicles == 1 else value.unsqueeze(0)

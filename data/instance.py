@@ -18,12 +18,11 @@ of its own.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.arrays import as_batch
 from nco.data.errors import InputError
 from nco.data.numbers import MAX_INTEGER
 
@@ -245,53 +244,6 @@ SCHEMA: dict[str, Field] = {
 def attributes_where(chosen: Callable[[Field], bool]) -> tuple[str, ...]:
     """Attributes of the schema by what their fields state, in its order."""
     return tuple(name for name, field in SCHEMA.items() if chosen(field))
-
-
-def make_instance(**fields: Any) -> TensorDict:
-    """
-    Builds an instance, or a batch of them, from what people have, and checks it.
-
-    Parameters
-    ----------
-    **fields
-        Attributes of `SCHEMA`: NumPy arrays, lists, columns of pandas, tensors. A batch axis in
-        front is optional: all have it if ``locs`` (else ``distance``) has it. A single number
-        stands for every instance, every vehicle, or every customer. A ``metric`` may be named.
-
-    Returns
-    -------
-    TensorDict
-        Batch size ``[B]``, 1 for a single instance. Floating point tensors and arrays keep their
-        precision, everything else that measures something gets float64; counts are int64.
-
-    Raises
-    ------
-    InputError
-        An attribute is unknown or no array of numbers, its shape or kind is wrong, or a value is
-        none that it may have: see `validate` and `nco.data.values.check_values`.
-
-    Examples
-    --------
-    >>> inst = make_instance(locs=[[0, 0], [3, 4], [6, 8]], demand=[0, 2, 3], capacity=4)
-    >>> inst["capacity"], inst["demand"].shape
-    (tensor([4]), torch.Size([1, 3]))
-    >>> make_instance(locs=[[0, 0], [3, 4]], demand=[0, -2], capacity=4)
-    Traceback (most recent call last):
-        ...
-    nco.data.errors.InputError: demand: -2 at [1], expected a number from 0 to 2.14748e+09
-    """
-    from nco.data.values import check_values  # which looks up the schema
-
-    if not fields:
-        raise InputError("an instance needs at least one attribute, found none")
-    for name in fields:
-        if name not in SCHEMA:
-            raise InputError(f"{name}: unknown attribute, expected one of {', '.join(SCHEMA)}")
-    tensors = as_batch(fields, SCHEMA)
-    instance = TensorDict(tensors, batch_size=next(iter(tensors.values())).shape[:1])
-    validate(instance)
-    check_values(instance)
-    return instance
 
 
 def from_tensors(**fields: Tensor) -> TensorDict:
