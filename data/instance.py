@@ -253,9 +253,11 @@ def attributes_where(chosen: Callable[[Field], bool]) -> tuple[str, ...]:
     return tuple(name for name, field in SCHEMA.items() if chosen(field))
 
 
-def make_instance(**fields: Tensor) -> TensorDict:
+def from_tensors(**fields: Tensor) -> TensorDict:
     """
-    Builds an instance from tensors that share a leading batch dimension, and validates it.
+    A batch of instances of tensors that have the shapes and kinds of the schema.
+
+    For generators and readers; values are not looked at.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """The named problems: a table of compositions. A new problem is one more row."""
 
+from difflib import get_close_matches
 from functools import partial
 
 from tensordict import TensorDict
@@ -280,7 +281,8 @@ def row_of(name: str) -> Problem:
     if known in PROBLEMS:
         return PROBLEMS[known]
     if letters(known) is None:
-        raise InputError(f"problem {name!r} is unknown, expected one of {', '.join(PROBLEMS)}")
+        nearest = ", ".join(get_close_matches(name.lower(), PROBLEMS, 3, 0))
+        raise InputError(f"problem {name!r} is unknown, the nearest names are {nearest}")
     return variant(known)
 
 
