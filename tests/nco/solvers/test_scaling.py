@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.metric import Metric, pairwise
 from nco.solvers.model.scaling import (
     LARGEST,
@@ -26,7 +26,7 @@ def matrix(seed: int, nodes: int, size: float, metric: Metric) -> NDArray[np.flo
     """Distances of random points in a square of a given size."""
     rng = torch.Generator().manual_seed(seed)
     locs = size * torch.rand(1, nodes, 2, generator=rng, dtype=torch.double)
-    return distances(make_instance(locs=locs, metric=torch.tensor([metric])))
+    return distances(from_tensors(locs=locs, metric=torch.tensor([metric])))
 
 
 def path_sum(values: NDArray, order: NDArray[np.int64]) -> float:
@@ -72,7 +72,7 @@ def test_unrounded_distances_lose_less_than_a_millionth(
     locs = torch.rand(1, nodes, 2, generator=rng, dtype=torch.double)
     if clustered:  # half of the nodes within a thousandth of the map
         locs[:, : nodes // 2] = 0.5 + locs[:, : nodes // 2] / 1000
-    distance = distances(make_instance(locs=size * locs))
+    distance = distances(from_tensors(locs=size * locs))
     scaling = choose_scaling(distance)
     integers = scaling.integers(distance)
     assert integers.dtype == np.int64
@@ -117,24 +117,24 @@ def test_absurd_sizes_do_not_break_it(size: float) -> None:
 def test_nodes_at_one_place_cost_nothing() -> None:
     """All distances zero are integers already."""
     assert choose_scaling(np.zeros((4, 4))).exact
-    pairs = distances(make_instance(locs=torch.rand(1, 3, 2).repeat(1, 2, 1)))
+    pairs = distances(from_tensors(locs=torch.rand(1, 3, 2).repeat(1, 2, 1)))
     assert np.array_equal(choose_scaling(pairs).integers(pairs) == 0, pairs == 0)
 
 
 def test_matrix_is_the_metric_without_its_diagonal() -> None:
     """Entries are those of `pairwise`, whole rows at a time, and nothing costs from a to a."""
     rng = torch.Generator().manual_seed(0)
-    instance = make_instance(locs=torch.rand(1, 600, 2, generator=rng))
+    instance = from_tensors(locs=torch.rand(1, 600, 2, generator=rng))
     expected = pairwise(instance)[0].double().numpy()
     assert np.array_equal(distances(instance), expected)
-    given_matrix = make_instance(distance=torch.tensor([[[9999.0, 2.0], [3.0, 9999.0]]]))
+    given_matrix = from_tensors(distance=torch.tensor([[[9999.0, 2.0], [3.0, 9999.0]]]))
     assert distances(given_matrix).tolist() == [[0, 2], [3, 0]]
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf")])
 def test_impossible_distances_are_named(wrong: float) -> None:
     """A negative, infinite or missing distance is the file's fault: the error says where."""
-    instance = make_instance(distance=torch.tensor([[[0.0, 1.0], [wrong, 0.0]]]))
+    instance = from_tensors(distance=torch.tensor([[[0.0, 1.0], [wrong, 0.0]]]))
     with pytest.raises(InputError, match=f"distance: {wrong} from node 1 to node 0, expected"):
         distances(instance)
 
