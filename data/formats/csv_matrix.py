@@ -8,7 +8,7 @@ from nco.data.errors import InputError
 from nco.data.formats.csv_text import csv_cells
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.rounding import Rounding
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.numbers import real
 
 
@@ -46,4 +46,4 @@ def read_matrix(text: str, path: Path, rounding: Rounding) -> FileInstance:
     ]
     distance = torch.tensor(values, dtype=torch.float64)
     distance.fill_diagonal_(0)  # a node is at distance 0 of itself, whatever stands there
-    return FileInstance(path.stem, "tsp", make_instance(distance=distance.unsqueeze(0)), path)
+    return FileInstance(path.stem, "tsp", from_tensors(distance=distance.unsqueeze(0)), path)

@@ -24,7 +24,7 @@ from nco.data.errors import InputError
 from nco.data.formats.csv_text import Cells, csv_cells
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.rounding import METRICS, Rounding
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.metric import Metric
 from nco.data.numbers import MAX_REAL, integer, plain, real, shown
 from nco.data.values import attributes
@@ -55,7 +55,7 @@ def read_table(text: str, path: Path, rounding: Rounding) -> FileInstance:
     elif "capacity" in cells.settings:
         where = cells.where(cells.settings["capacity"][1])
         raise InputError(f"{where}: capacity, expected a demand column to go with it")
-    instance = make_instance(**{name: value.unsqueeze(0) for name, value in fields.items()})
+    instance = from_tensors(**{name: value.unsqueeze(0) for name, value in fields.items()})
     problem = "cvrp" if "demand" in columns else "tsp"
     labels = tuple(columns["name"]) if "name" in columns else None
     return FileInstance(path.stem, problem, instance, path, labels)

@@ -52,7 +52,14 @@ def main(args: Sequence[str] | None = None) -> int:
     command = argv[0] if argv else "--help"
     prog = f"nco {command}" if command in COMMANDS else "nco"
     try:
-        return _dispatch(command, argv[1:])
+        rest = argv[1:]
+        if any(word.startswith("--import") for word in rest):
+            from nco.cli.imports import import_named, without_imports
+
+            rest, named = without_imports(rest)
+            for name in named:
+                import_named(name)
+        return _dispatch(command, rest)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has enough: nco info | head
@@ -101,6 +108,7 @@ def _help() -> str:
         "usage: nco COMMAND ...\n\n"
         "Neural combinatorial optimization of vehicle routing.\n\n"
         f"commands (nco COMMAND --help tells more):\n{rows}\n\n"
-        "options:\n  --version  prints the version\n\n"
+        "options:\n  --version  prints the version\n"
+        "  --import MODULE_OR_FILE  with any command: imports own classes and plug-ins first\n\n"
         "exit codes: 0 done, 1 a solver found no feasible solution, 2 bad input"
     )

@@ -28,6 +28,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse.typing import restricted_number_type
 
 from nco.cli.exits import BAD_INPUT, complain
+from nco.cli.imports import FLAG, HELP
 
 if TYPE_CHECKING:
     Seconds: TypeAlias = float
@@ -62,6 +63,7 @@ def call(function: Callable[..., int], argv: Sequence[str], prog: str) -> int:
     except ArgumentError as error:
         complain(prog, _one_line(str(error), parser, prog))
         return BAD_INPUT
+    del arguments[FLAG.lstrip("-")]
     megabytes = arguments.pop(MAX_SIZE)
     if megabytes is None:
         return function(**arguments)
@@ -104,6 +106,8 @@ def command_parser(function: Callable[..., int], prog: str) -> ArgumentParser:
             if get_origin(kind) is Literal:
                 options["metavar"] = f"{{{','.join(get_args(kind))}}}"
         parser.add_argument(flag, **options)
+    # Taken out of the words before they come here, since it may add to what the others may be.
+    parser.add_argument(FLAG, metavar="MODULE_OR_FILE", help=HELP)
     parser.add_argument(
         f"--{MAX_SIZE.replace('_', '-')}",
         type=Megabytes,

@@ -1,6 +1,8 @@
 """The Lightning half of the command line: fit, validate, test, predict."""
 
 import warnings
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import nco.decoding
 import nco.policies
 import nco.training  # noqa: F401  short class names in YAML resolve among imported classes
 from nco.cli.fit_errors import explained
+from nco.cli.imports import make_importable
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
 from nco.hub.weights import DESCRIPTION, load_weights, read_checkpoint
@@ -26,6 +29,7 @@ from nco.training.throughput import Throughput
 from nco.training.trainer import Trainer
 
 TERMINATED = 143  # exit code of a process that SIGTERM ended
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
 
 class SaveConfig(SaveConfigCallback):
@@ -76,9 +80,17 @@ class NCOCLI(LightningCLI):
         return path, checkpoint
 
 
+def configs(args: Sequence[str]) -> list[str]:
+    """The configuration files that the words of a command line name."""
+    after = [word for flag, word in pairwise(args) if flag in ("--config", "-c")]
+    return after + [w.removeprefix("--config=") for w in args if w.startswith("--config=")]
+
+
 def run(args: list[str] | None = None) -> NCOCLI:
     """
     Runs one of Lightning's subcommands.
+
+    A configuration is a program of its owner: modules beside it can be named in it.
 
     Parameters
     ----------
@@ -98,6 +110,8 @@ def run(args: list[str] | None = None) -> NCOCLI:
         warnings.filterwarnings("ignore", message="The dirpath has changed")
         # A run that goes on without the time limit of the one before.
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks")
+        for config in configs(args or []):
+            make_importable(Path(config).parent)
         try:
             return NCOCLI(
                 L.LightningModule,

@@ -12,8 +12,8 @@ from scipy.stats import chisquare
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data import make_instance
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
 from nco.data.seeding import seeded
 from nco.envs import RoutingEnv, problem
 from nco.envs.symmetry import answers, shuffled, turnable
