@@ -182,6 +182,7 @@ def search_of(env: RoutingEnv, instance: TensorDict) -> tuple[Search, VehicleMod
     columns["count"] = np.full(kinds, shape.vehicles)
     for rule, row in zip(env.constraints, rows, strict=True):
         columns |= row(instance, rule, units)
+    columns["open_route"] = np.full(kinds, shape.open)
     columns["exact"] = int(_exact(columns))
     columns |= {"unit_cost": found.distance, "fixed_cost": found.fixed * steps}
     if found.visit.any():

@@ -146,8 +146,8 @@ def _duration_limit(instance: TensorDict, rule: DurationLimit, units: Units) -> 
 
 
 def _open_routes(instance: TensorDict, rule: OpenRoutes, units: Units) -> Columns:
-    stays = np.full(kinds_of(instance), flag(instance, "open_route"), dtype=np.uint8)
-    return {"open_route": stays}
+    """The model of the vehicles says where routes end, with the rule or without."""
+    return {}
 
 
 def _allowed(instance: TensorDict, rule: AllowedVehicles, units: Units) -> Columns:

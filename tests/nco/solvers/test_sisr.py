@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from nco.data import make_instance
 from nco.data.errors import InputError
 from nco.data.formats import read
-from nco.data.instance import make_instance
 from nco.data.native import library
 from nco.envs import FleetRoutes, RoutingEnv, problem
 from nco.envs.constraints import (

@@ -167,7 +167,7 @@ class Engine {
         double hot = s.hot * unit, cold = s.cold * unit;
         double temperature = hot;
         int64_t k = 0;
-        for (;; k++) {
+        for (; n > d; k++) {
             if (k % 64 == 0) {
                 double used = elapsed();
                 if (!best_missing && best_cost < told && *traced < s.room) {
@@ -864,9 +864,9 @@ class Engine {
 
     void build_neighbours() {
         int customers = n - d;
-        width = int(std::min<int64_t>(s.neighbours, customers - 1));
+        width = int(std::max<int64_t>(0, std::min<int64_t>(s.neighbours, customers - 1)));
         near.resize(int64_t(customers) * width);
-        if (width <= 0) { width = 0; return; }
+        if (width == 0) return;
         if (p.xy && customers > 2000 && !(F & TIMED)) grid_neighbours(customers);
         else all_neighbours(customers);
         near_length.resize(near.size());
