@@ -185,7 +185,7 @@ static void glimpse(const Tables& x, Block& block, bool keep) {
             const float top = highest(s, x.columns);
             V total = V{};
             for (I n = 0; n < x.columns; n += W) {
-                V e = exponential(load(s + n) - top);  // 0 where closed: tiny numbers are slow
+                V e = decay(load(s + n) - top);
                 store(s + n, e);
                 total += e;
             }

@@ -124,31 +124,33 @@ static inline float highest(const float* s, I padded) {
     return largest(most[0]);
 }
 
-// exp for x <= 88 with a relative error of 2e-7 (Cephes); not below exp(-87). NaN stays NaN.
-static inline V decay(V x) {
-    V low = all(-87.f) > x ? all(-87.f) : x;
+// exp for x from -87 to 88 with a relative error of 2e-7. NaN stays NaN.
+static inline V power(V x) {
     const V magic = all(12582912.f);  // beside it, a number's last bits are the nearest whole one
-    const V shifted = low * 1.44269504088896341f + magic;
-    V n = shifted - magic;
-    V r = low - n * 0.693359375f + n * 2.12194440e-4f;
-    V p = all(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
+    const V shifted = x * 1.44269504088896341f + magic;
+    const V n = shifted - magic;
+    V r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    V p = all(8.31247773e-3f);  // nearest to (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2
+    p = p * r + 4.18905504e-2f;
+    p = p * r + 1.66671157e-1f;
+    p = p * r + 4.99992281e-1f;
     p = p * r * r + r + 1.f;
     VU bits;
     memcpy(&bits, &shifted, sizeof(V));
     bits = (bits + 127) << 23;
-    V power;
-    memcpy(&power, &bits, sizeof(V));
-    return p * power;
+    V two;
+    memcpy(&two, &bits, sizeof(V));
+    return p * two;
 }
 
-// The same for any x: 0 below -87, bounded above 88. NaN stays NaN.
+// For x <= 0, and never less than exp(-60), next to nothing: products with it are normal numbers,
+// and those are fast.
+static inline V decay(V x) { return power(all(-60.f) > x ? all(-60.f) : x); }
+
+// For any x: 0 below -87, bounded above 88.
 static inline V exponential(V x) {
-    V e = decay(all(88.f) < x ? all(88.f) : x);
+    V low = all(-87.f) > x ? all(-87.f) : x;
+    V e = power(all(88.f) < low ? all(88.f) : low);
     return x < -87.f ? V{} : e;
 }
 
