@@ -14,6 +14,8 @@ from nco.envs.state import State
 
 SECONDS = 5.0
 STATES = 200_000  # partial solutions looked at before an exhaustive search gives up
+FEW_STATES = 10_000  # the same on the way to a conflict
+MAX_NODES = 20  # customers that are searched exhaustively
 AT_ONCE = 2048
 
 Finds = Callable[[RoutingEnv, TensorDict, float], bool]
@@ -107,13 +109,13 @@ class _Filter:
 
     def fails(self, nodes: list[int], rules: list[int]) -> bool:
         """Whether no solution is known of these customers under these rules."""
-        known = self.solvable(nodes, rules)
+        known = self.solvable(nodes, rules, FEW_STATES)
         if known is not None or self.finds is None:
             return known is False
         left = self.deadline - time.perf_counter()
-        return left > 0 and not self.finds(*self._part(nodes, rules), max(0.05, left / 8))
+        return left > 0 and not self.finds(*self._part(nodes, rules), max(0.1, left / 8))
 
-    def solvable(self, nodes: list[int], rules: list[int]) -> bool | None:
+    def solvable(self, nodes: list[int], rules: list[int], states: int = STATES) -> bool | None:
         """Whether there is a solution, by proof; None if that takes too long."""
         whole = [node for node in nodes if set(self.plain.alone(node, 0).visits) <= set(nodes)]
         if len(whole) < len(nodes):
@@ -121,7 +123,9 @@ class _Filter:
         if not nodes:
             return True
         env, part = self._part(nodes, rules)
-        return False if env.impossible(part) else solvable(env, part, self.deadline)
+        if env.impossible(part):
+            return False
+        return solvable(env, part, self.deadline, states) if len(nodes) <= MAX_NODES else None
 
     def _part(self, nodes: list[int], rules: list[int]) -> tuple[RoutingEnv, TensorDict]:
         env = RoutingEnv(
