@@ -16,7 +16,7 @@ from nco.data.formats.csv_text import Cells, csv_cells
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.missing_arcs import ALL_THERE, WORDS, entry, without_missing_arcs
 from nco.data.formats.rounding import Rounding
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.numbers import is_real
 
 
@@ -58,7 +58,7 @@ def read_matrix(text: str, path: Path, rounding: Rounding) -> FileInstance:
     values = [[entry(cell, f"{cells.where(line)}: distance") for cell in row] for line, row in rows]
     told = any(ALL_THERE in remark for remark in cells.remarks)
     matrix = without_missing_arcs(np.array(values), str(path), told)
-    instance = make_instance(distance=torch.from_numpy(matrix).unsqueeze(0))
+    instance = from_tensors(distance=torch.from_numpy(matrix).unsqueeze(0))
     return FileInstance(path.stem, "tsp", instance, path, labels)
 
 

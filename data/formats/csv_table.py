@@ -39,7 +39,7 @@ from nco.data.formats.csv_text import Cells, csv_cells
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.problem_name import routing_problem
 from nco.data.formats.rounding import METRICS, Rounding
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.metric import Metric
 from nco.data.numbers import MAX_REAL, integer, real, shown
 
@@ -47,6 +47,7 @@ INF = float("inf")
 PLANE, SPHERE = ("x", "y"), ("lat", "lon")
 BOUNDS = {"lat": 90.0, "lon": 180.0}
 PLANE_METRICS = [name for name in Metric.__members__ if name != Metric.GREAT_CIRCLE.name]
+MAX_LISTED = 100_000  # vehicles that have a route each in .sol files
 ROUTING = ("demand", "backhaul", "ready", "due", "service", "penalty")  # columns of a depot
 _FLEET = ("capacity", "vehicles", "speed", "shift", "max_distance", "max_duration")
 
@@ -97,13 +98,10 @@ def read_table(
         raise InputError(f"{where}: {idle[0]}, expected a demand column to go with it")
     if metric != Metric.EUCLIDEAN:  # absent means Euclidean
         fields["metric"] = torch.tensor(int(metric))
-    instance = make_instance(**{name: value.unsqueeze(0) for name, value in fields.items()})
-    counts = instance.get("vehicle_count", None)
-    order = (
-        [kind for kind in range(kinds) for _ in range(int(counts[0, kind]))]
-        if (kinds > 1 and counts is not None)
-        else None
-    )
+    instance = from_tensors(**{name: value.unsqueeze(0) for name, value in fields.items()})
+    counts = fields["vehicle_count"].tolist() if "vehicle_count" in fields else []
+    listed = kinds > 1 and 0 < sum(counts) <= MAX_LISTED
+    order = [kind for kind, count in enumerate(counts) for _ in range(count)] if listed else None
     return FileInstance(
         path.stem,
         routing_problem(instance) if "demand" in fields else "tsp",

@@ -35,7 +35,7 @@ from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.rounding import Rounding
-from nco.data.instance import SCHEMA, make_instance, num_depots
+from nco.data.instance import SCHEMA, from_tensors, num_depots
 from nco.data.metric import Metric
 from nco.data.numbers import MAX_INTEGER, MAX_REAL, shown
 from nco.data.values import attributes, unbounded
@@ -77,7 +77,7 @@ def read_json(text: str, path: Path, rounding: Rounding) -> FileInstance:
     fields = content.get("instance")
     if not isinstance(fields, dict) or not fields:
         raise InputError(f"{path}: instance is missing, expected an object of attributes")
-    instance = make_instance(
+    instance = from_tensors(
         **{name: _tensor(name, value, path).unsqueeze(0) for name, value in fields.items()}
     )
     if best_known is not None and not _is_real(best_known):

@@ -17,7 +17,7 @@ from nco.data.errors import InputError, InputWarning
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.json_parts import items, keys_of, matrix, member, parse, place
 from nco.data.formats.rounding import Rounding
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.numbers import shown
 
 _KEYS = ("code", "durations", "distances", "sources", "destinations", "fallback_speed_cells")
@@ -72,7 +72,7 @@ def read_osrm(text: str, path: Path, rounding: Rounding) -> FileInstance:
         if len(locations[0]) != size:
             raise InputError(f"{path}: {len(locations[0])} sources, expected {size}")
         found["locs"] = torch.tensor(locations[0], dtype=torch.double)
-    instance = make_instance(**{key: value.unsqueeze(0) for key, value in found.items()})
+    instance = from_tensors(**{key: value.unsqueeze(0) for key, value in found.items()})
     return FileInstance(path.stem, "atsp", instance, path)
 
 

@@ -28,6 +28,7 @@ from nco.data.formats.vrplib.reader import looks_like_tsplib, read_tsplib
 from nco.data.formats.vrplib.writer import write_tsplib
 from nco.data.formats.workbook import read_sheets, read_workbook
 from nco.data.numbers import shown
+from nco.data.registry import Registry
 from nco.data.values import check_values
 
 
@@ -66,7 +67,7 @@ class Format:
 
 TABLES = (".csv", ".tsv")
 TSPLIB = (".vrp", ".tsp", ".atsp", ".vrpspd")
-FORMATS = (
+_OWN = (
     Format("TSPLIB/CVRPLIB", TSPLIB, looks_like_tsplib, read_tsplib, write_tsplib),
     Format(
         "Solomon",
@@ -93,7 +94,7 @@ FORMATS = (
         layout="x y x y ... output 1 2 1",
     ),
     Format("VROOM", (".vroom.json",), looks_like_vroom, read_vroom, write_vroom),
-    Format("VROOM", (".json",), looks_like_vroom, read_vroom),
+    Format("VROOM as .json", (".json",), looks_like_vroom, read_vroom),
     Format("OSRM table", (".json",), looks_like_osrm, read_osrm),
     Format("JSON", (".json",), lambda text: text.lstrip()[:1] == "{", read_json, write_json),
     Format("CSV matrix", TABLES, looks_like_matrix, read_matrix),
@@ -107,11 +108,18 @@ FORMATS = (
         settings=True,
     ),
 )
+FORMATS: Registry[str, Format] = Registry("format", {row.name: row for row in _OWN})
+
+
+def every_format() -> list[Format]:
+    """All formats, those of plug-ins first."""
+    added = FORMATS.added
+    return [*added.values(), *(row for name, row in FORMATS.items() if name not in added)]
 
 
 def suffixes() -> list[str]:
     """The file name endings of all formats."""
-    return sorted({suffix for row in FORMATS for suffix in row.suffixes})
+    return sorted({suffix for row in every_format() for suffix in row.suffixes})
 
 
 STDIN = Path("-")
@@ -147,8 +155,8 @@ def read(
     path = Path(path)
     check_rounding(rounding)
     if text is None:
-        load = next((row.load for row in FORMATS if path.name.lower().endswith(row.suffixes)), None)
-        text = (load or read_text)(path)
+        rows = [row for row in every_format() if path.name.lower().endswith(row.suffixes)]
+        text = (rows[0].load if rows else read_text)(path)
     chosen = _format(text, path)
     if settings and not chosen.settings:
         options = ", ".join(f"--{name}" for name in settings)
@@ -172,8 +180,8 @@ def read(
 def _format(text: str, path: Path) -> Format:
     """The format of a file, by its suffix and what it looks like."""
     name = path.name.lower()
-    rows = [row for row in FORMATS if name.endswith(row.suffixes) or path == STDIN]
-    for row in (*rows, FORMATS[0]):
+    rows = [row for row in every_format() if name.endswith(row.suffixes) or path == STDIN]
+    for row in (*rows, FORMATS["TSPLIB/CVRPLIB"]):
         if row.looks_like(text):
             return row
     if not rows:
@@ -205,7 +213,7 @@ def write(path: Path | str, file: FileInstance) -> None:
         No format of this suffix can be written, or it cannot express the instance.
     """
     path = Path(path)
-    for row in FORMATS:
+    for row in every_format():
         if path.name.lower().endswith(row.suffixes) and row.write is not None:
             row.write(path, file)
             return

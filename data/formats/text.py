@@ -4,6 +4,7 @@ import codecs
 from pathlib import Path
 
 from nco.data.errors import InputError
+from nco.data.limits import read_bytes
 
 
 def read_text(path: Path) -> str:
@@ -13,16 +14,9 @@ def read_text(path: Path) -> str:
     Raises
     ------
     InputError
-        The file is missing, unreadable, empty or no text.
+        The file is missing, unreadable, too large, empty or no text.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read, {error.strerror or error}") from None
-    except ValueError as error:  # a name with a NUL in it
-        raise InputError(f"{path}: no file name, {error}") from None
+    raw = read_bytes(path)
     if not raw.strip():
         raise InputError(f"{path}: the file is empty, expected an instance or a solution")
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"

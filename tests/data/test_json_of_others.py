@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from nco.data import make_instance
 from nco.data.errors import InputError, InputWarning
 from nco.data.formats import FileInstance, read, write
-from nco.data.instance import make_instance, num_depots, num_nodes
+from nco.data.instance import num_depots, num_nodes
 from nco.data.metric import Metric, pairwise
 from nco.envs import PROBLEMS, Route, problem
 from tests.benchmark_data import benchmark_data

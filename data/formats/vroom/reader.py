@@ -33,7 +33,7 @@ from nco.data.formats.vroom.entries import (
     read_shipment,
     read_vehicle,
 )
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 
 
 def looks_like_vroom(text: str) -> bool:
@@ -94,7 +94,7 @@ def read_vroom(text: str, path: Path, rounding: Rounding) -> FileInstance:
         if jobs < len(tasks):
             raise InputError(f"{path}: priority of jobs beside shipments, expected none")
         fields["penalty"] = _penalties(fields, kinds, tasks)
-    instance = make_instance(**{key: value.unsqueeze(0) for key, value in fields.items()})
+    instance = from_tensors(**{key: value.unsqueeze(0) for key, value in fields.items()})
     labels = (*("vehicle" for _ in kinds), *(task.label for task in tasks))
     return FileInstance(
         path.stem,
