@@ -6,9 +6,10 @@ Installed packages name theirs in the entry point group ``nco.plugins``.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from nco.data.errors import InputError
 
@@ -16,6 +17,9 @@ GROUP = "nco.plugins"  # of entry points
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
+
+
+_tables: "list[Registry[Any, Any]]" = []
 
 
 class Registry(MutableMapping[Key, Row], Generic[Key, Row]):
@@ -33,6 +37,7 @@ class Registry(MutableMapping[Key, Row], Generic[Key, Row]):
     def __init__(self, what: str, rows: Mapping[Key, Row]):
         self.what = what
         self._own, self._added = dict(rows), dict[Key, Row]()
+        _tables.append(self)
 
     @property
     def added(self) -> dict[Key, Row]:
@@ -74,6 +79,18 @@ class Registry(MutableMapping[Key, Row], Generic[Key, Row]):
     def own(self, rows: Mapping[Key, Row]) -> None:
         """Takes rows of the package itself, from a module that is imported on demand."""
         self._own |= rows
+
+
+@contextmanager
+def scratch() -> Iterator[None]:
+    """Rows that are added to any table within are gone afterwards: for tests and notebooks."""
+    load_plugins()
+    before = [(table, dict(table._added)) for table in _tables]
+    try:
+        yield
+    finally:
+        for table, rows in before:
+            table._added = rows
 
 
 _loaded = False

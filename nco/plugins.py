@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nco.data.registry import import_plugin as load
-from nco.data.registry import load_plugins
+from nco.data.registry import load_plugins, scratch
 
 if TYPE_CHECKING:
     from nco.data.formats import Format
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nco.solvers.model.costs import CostRow
     from nco.solvers.model.terms import TermRow
 
-__all__ = ["load", "load_plugins", "register"]
+__all__ = ["load", "load_plugins", "register", "scratch"]
 
 
 class register:

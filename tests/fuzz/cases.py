@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import yaml
 
+from nco.data.errors import InputError
 from nco.data.seeding import seeded
 from nco.decoding import MultiStart
 from nco.envs import PROBLEMS, problem
@@ -62,8 +63,11 @@ def decode(folder: Path) -> None:
     env = problem("cvrp")
     found.require(env)
     instance = PROBLEMS["cvrp"].generator(5)(1, seeded(1))
-    with torch.no_grad():
-        MultiStart(2)(env, found.policy, instance, seeded(2)).best()
+    try:
+        with torch.no_grad():
+            MultiStart(2)(env, found.policy, instance, seeded(2)).best()
+    except FloatingPointError as error:  # one line and exit code 2 of the command, too
+        raise InputError(str(error)) from None
 
 
 def _use_part(name: str) -> Callable[[Path], None]:
