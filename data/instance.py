@@ -25,6 +25,7 @@ from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.numbers import MAX_INTEGER
+from nco.data.registry import Registry
 
 Role = Literal["geometry", "vehicle", "load", "time", "reward", "rule"]
 
@@ -62,6 +63,8 @@ class Field:
         Whether it says nothing by itself, but only to rules about other attributes.
     variant
         Whether it tells the variants apart that batches mix (Berto et al. 2025, RouteFinder).
+    vroom
+        The key of vehicles in VROOM's JSON that states it, where that is the same number.
     """
 
     shape: tuple[str, ...]
@@ -74,12 +77,13 @@ class Field:
     whole: bool = False
     detail: bool = False
     variant: bool = False
+    vroom: str | None = None
 
 
 INF = float("inf")
 MANY = MAX_INTEGER
 
-SCHEMA: dict[str, Field] = {
+_FIELDS: dict[str, Field] = {
     "locs": Field(
         ("N", "2"), False, "coordinates, in the file's unit", role="geometry", signed=True
     ),
@@ -239,6 +243,9 @@ SCHEMA: dict[str, Field] = {
     ),
     "penalty": Field(("N",), False, "cost of leaving a node out; 0 at a depot", 0, role="reward"),
 }
+
+
+SCHEMA: Registry[str, Field] = Registry("attribute", _FIELDS)
 
 
 def attributes_where(chosen: Callable[[Field], bool]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from nco import training
 from nco.cli import COMMANDS, LIGHTNING, main
 from nco.cli.arguments import command_parser
 from nco.envs.problems.table import PROBLEMS
+from nco.plugins import scratch
 from nco.training import Trainer
 
 ROOT = Path(__file__).parents[1]
@@ -94,11 +95,8 @@ def test_the_python_code_runs(
     talk = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     quiet = dict.fromkeys(talk, False)
     monkeypatch.setattr(training, "Trainer", lambda **given: Trainer(**(given | few | quiet)))
-    for name, row in list(PROBLEMS.items()):
-        monkeypatch.setitem(PROBLEMS, name, row)  # the table is as before afterwards
-    before = set(PROBLEMS)
-    scope: dict[str, object] = {}
-    try:
+    scope: dict[str, object] = {"__name__": "readme"}
+    with scratch():
         for block in blocks("python"):
             exec(compile(block, "README.md", "exec"), scope)
         said = re.findall(r"^print\(.*#\s*(.*)$", "".join(blocks("python")), re.MULTILINE)
@@ -109,9 +107,6 @@ def test_the_python_code_runs(
                 shown = doctest.DocTestParser().get_doctest(block, scope, "README.md", None, 0)
                 runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
                 assert runner.run(shown).failed == 0
-    finally:
-        for name in set(PROBLEMS) - before:
-            del PROBLEMS[name]
 
 
 def test_links_lead_somewhere() -> None:

@@ -34,6 +34,7 @@ from nco.data.generators.fleets import (
 from nco.data.generators.shipments import Shipments
 from nco.data.generators.tsp_attributes import ATSPGenerator, TourWindows
 from nco.data.generators.variants import VariantGenerator
+from nco.data.registry import Registry
 from nco.envs.constraints import (
     AllowedVehicles,
     Capacity,
@@ -86,7 +87,7 @@ MIXED = frozenset(
         *("distance_limit", "time_windows", "open_route"),
     }
 )
-PROBLEMS: dict[str, Problem] = {
+_ROWS: dict[str, Problem] = {
     "tsp": Problem(
         "shortest closed tour through all nodes",
         lambda: RoutingEnv(Tour()),
@@ -253,7 +254,8 @@ PROBLEMS: dict[str, Problem] = {
         ),
     ),
 }
-PROBLEMS |= {name: row for name, row in VARIANTS.items() if name not in PROBLEMS}
+_ROWS |= {name: row for name, row in VARIANTS.items() if name not in _ROWS}
+PROBLEMS: Registry[str, Problem] = Registry("problem", _ROWS)
 
 
 # Other names of the same rows.

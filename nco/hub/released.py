@@ -7,7 +7,7 @@ configuration does, and tells where the weights come from and how good they are.
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -21,6 +21,7 @@ from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.data.limits import read_bytes
+from nco.data.registry import Registry
 from nco.envs import RoutingEnv
 from nco.envs.problems.stated import problem_of
 from nco.hub.building import build
@@ -159,6 +160,15 @@ def parts(env: RoutingEnv) -> tuple[str, ...]:
     return tuple(type(p).__name__ for p in (env.visits, *env.constraints, env.objective))
 
 
+# Policies that plug-ins add, made or loaded when they are asked for.
+POLICIES: Registry[str, Callable[[], Released]] = Registry("policy", {})
+
+
+def known_policies() -> list[str]:
+    """Names of all policies that may be asked for: the shipped ones, then those of plug-ins."""
+    return [*shipped(), *POLICIES]
+
+
 def shipped() -> list[str]:
     """Names of the policies that come with the package."""
     return sorted(path.parent.name for path in _shelf().glob(f"*/{CARD}"))
@@ -171,22 +181,25 @@ def _shelf() -> Path:
 
 @cache
 def shipped_policy(name: str) -> Released:
-    """A shipped policy, loaded once."""
-    return load_policy(name)
+    """A shipped policy, or that of a plug-in, loaded once."""
+    return POLICIES[name]() if name in POLICIES else load_policy(name)
 
 
 def default_policy(env: RoutingEnv) -> Released:
     """
     The shipped policy for a problem: the one trained on just its rules if there is one.
 
+    Where no shipped one serves it, one of a plug-in.
+
     Raises
     ------
     InputError
         There is none.
     """
-    able = [r for r in map(shipped_policy, shipped()) if not obstacles(r.env, env)]
-    if able:
-        return min(able, key=lambda released: len(released.env.constraints))
+    for names in (shipped(), list(POLICIES)):
+        able = [r for r in map(shipped_policy, names) if not obstacles(r.env, env)]
+        if able:
+            return min(able, key=lambda released: len(released.env.constraints))
     raise InputError(
         f"no shipped policy supports this problem ({' + '.join(parts(env))}); there are "
         f"{', '.join(shipped()) or 'none'}"
@@ -208,6 +221,8 @@ def load_policy(source: str | Path) -> Released:
         There is no such policy, or it is damaged.
     """
     path = Path(source)
+    if str(source) in POLICIES:
+        return shipped_policy(str(source))
     if str(source) in shipped():
         path = _shelf() / str(source)
     if path.is_dir():
@@ -217,7 +232,7 @@ def load_policy(source: str | Path) -> Released:
     else:
         raise InputError(
             f"policy {str(source)!r}: no such folder or checkpoint, and not among the shipped ones "
-            f"({', '.join(shipped()) or 'none'})"
+            f"({', '.join(known_policies()) or 'none'})"
         )
     weights = policy_weights(path)
     env, policy = build(card, path, weights)

@@ -32,7 +32,7 @@ def plot_runs(path: Path, runs: "Sequence[Run]") -> None:
         Of every solver on every file.
     """
     solvers = list(dict.fromkeys(run.solver for run in runs))
-    by_file: "dict[Path, dict[str, Run]]" = {}
+    by_file: dict[Path, dict[str, Run]] = {}
     for run in runs:
         if run.solution.feasible:
             by_file.setdefault(run.file.path, {})[run.solver] = run

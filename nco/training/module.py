@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import lightning as L
 import torch
@@ -27,6 +27,8 @@ from nco.hub.weights import (
 from nco.policies import Policy
 from nco.policies.recorded import Recorded
 
+Interval = Literal["epoch", "step"]
+
 
 class RoutingModule(Recorded, L.LightningModule):
     """
@@ -47,11 +49,14 @@ class RoutingModule(Recorded, L.LightningModule):
     optimizer
         Builds the optimizer from the parameters.
     lr_scheduler
-        Builds the learning-rate schedule from the optimizer, advanced after every epoch.
+        Builds the learning-rate schedule from the optimizer. `ReduceLROnPlateau` is Lightning's,
+        which knows what it monitors (``val/cost``, say), and advances after every validation.
     search
         Decoding in validation and test; greedy by default.
     seed
         Seed of all sampling in this module.
+    lr_interval
+        Whether other schedules advance after every ``epoch`` or every ``step``.
     weights
         Checkpoint or released folder whose policy this one starts from (fine-tuning; to continue a
         run with its optimizer and schedule, give ``--ckpt_path`` to the command instead).
@@ -66,6 +71,7 @@ class RoutingModule(Recorded, L.LightningModule):
         search: Search | None = None,
         seed: int = 1234,
         weights: Path | None = None,
+        lr_interval: Interval = "epoch",
     ):
         super().__init__()
         if weights is not None:
@@ -74,6 +80,7 @@ class RoutingModule(Recorded, L.LightningModule):
         self.policy = policy
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.lr_interval = lr_interval
         self.search = search or Single()
         self.seed = seed
 
@@ -195,4 +202,11 @@ class RoutingModule(Recorded, L.LightningModule):
         optimizer = self.optimizer(parameters)
         if self.lr_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
+        schedule = self.lr_scheduler(optimizer)
+        settings: dict[str, Any] = {"scheduler": schedule, "interval": self.lr_interval}
+        if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            # What it monitors is logged by validations: between them nothing is new.
+            every = self.trainer.check_val_every_n_epoch or 1
+            monitor = getattr(schedule, "monitor", "val/cost")
+            settings |= {"monitor": monitor, "interval": "epoch", "frequency": every}
+        return {"optimizer": optimizer, "lr_scheduler": settings}

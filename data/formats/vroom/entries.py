@@ -6,6 +6,7 @@ from typing import Any
 
 from nco.data.errors import InputError
 from nco.data.formats.json_parts import amount, count, items, member, place
+from nco.data.instance import SCHEMA
 from nco.data.numbers import MAX_INTEGER, shown
 
 INF = float("inf")
@@ -35,6 +36,8 @@ class Vehicle:
         Rows of the matrix where it begins and ends; None where a route may do so anywhere.
     place
         ``(longitude, latitude)`` of the start, of the end where there is none; empty if not stated.
+    more
+        Attributes of the schema whose `Field.vroom` is a key of vehicles.
     """
 
     start: int | None
@@ -47,6 +50,7 @@ class Vehicle:
     limit: float
     window: tuple[float, float]
     skills: frozenset[int]
+    more: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def read_vehicle(entry: Any, where: str, nodes: int, profile: str) -> Vehicle:
     InputError
         A key is unknown, or its value is none.
     """
-    entry = member(entry, where, _VEHICLE, _IDLE_VEHICLE)
+    keys = {field.vroom: name for name, field in SCHEMA.items() if field.vroom is not None}
+    entry = member(entry, where, (*_VEHICLE, *keys), _IDLE_VEHICLE)
     if entry.get("profile", "car") != profile:
         raise InputError(f"{where}.profile: there is no other matrix than {shown(profile)}")
     costs = member(entry.get("costs", {}), f"{where}.costs", ("fixed", "per_hour"), _IDLE_COSTS)
@@ -96,6 +101,11 @@ def read_vehicle(entry: Any, where: str, nodes: int, profile: str) -> Vehicle:
         else INF,
         _window([entry["time_window"]] if "time_window" in entry else [], f"{where}.time_window"),
         _skills(entry, where),
+        tuple(
+            (name, _number(entry[key], name, f"{where}.{key}"))
+            for key, name in keys.items()
+            if key in entry
+        ),
     )
 
 
@@ -156,6 +166,11 @@ def _stop(
         _window(windows, f"{where}.time_windows", shifts),
         frozenset(),
     )
+
+
+def _number(value: Any, name: str, where: str) -> float:
+    """A number for an attribute of vehicles."""
+    return count(value, where) if SCHEMA[name].integer else amount(value, where)
 
 
 def _row(entry: dict[str, Any], name: str, where: str, nodes: int) -> int | None:

@@ -33,7 +33,7 @@ from nco.data.formats.vroom.entries import (
     read_shipment,
     read_vehicle,
 )
-from nco.data.instance import from_tensors
+from nco.data.instance import SCHEMA, from_tensors
 
 
 def looks_like_vroom(text: str) -> bool:
@@ -220,4 +220,10 @@ def _of_vehicles(kinds: list[Vehicle], tasks: list[Task], costs: bool) -> dict[s
         fields["allowed"] = torch.cat([own, torch.tensor(flags)], 1)
     if all(kind.end is None for kind in kinds):
         fields["open_route"] = torch.tensor(1)
+    for name in dict.fromkeys(name for kind in kinds for name, _ in kind.more):
+        field = SCHEMA[name]
+        values = [dict(kind.more).get(name, field.neutral) for kind in kinds]
+        value = torch.tensor(values, dtype=torch.long if field.integer else torch.double)
+        same = not field.shape and bool((value == value[0]).all())
+        fields[name] = value[0] if same else value
     return fields

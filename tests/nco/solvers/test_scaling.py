@@ -1,5 +1,7 @@
 """Distances as integers: exact where they can be, within a part in a million where not."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,14 @@ from numpy.typing import NDArray
 from nco.data.errors import InputError
 from nco.data.instance import from_tensors
 from nco.data.metric import Metric, pairwise
-from nco.solvers.model.scaling import LARGEST, choose_scaling, distances
+from nco.solvers.model.scaling import (
+    LARGEST,
+    MOST,
+    Scaling,
+    bounding_scaling,
+    choose_scaling,
+    distances,
+)
 
 
 def matrix(seed: int, nodes: int, size: float, metric: Metric) -> NDArray[np.float64]:
@@ -128,3 +137,41 @@ def test_impossible_distances_are_named(wrong: float) -> None:
     instance = from_tensors(distance=torch.tensor([[[0.0, 1.0], [wrong, 0.0]]]))
     with pytest.raises(InputError, match=f"distance: {wrong} from node 1 to node 0, expected"):
         distances(instance)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    legs=st.integers(1, 12),
+    size=st.sampled_from([1e-6, 0.3, 1.0, 7.3, 1e4, 1e9]),
+    share=st.floats(0, 1),
+)
+def test_what_keeps_a_bound_in_integers_keeps_it(
+    seed: int, legs: int, size: float, share: float
+) -> None:
+    """Amounts are rounded up and bounds down: the sum of the integers of some legs is within the
+    integer of a bound only if the exact sum is within the bound, for a bound just below the sum
+    and for any other; and no bound loses more than one unit."""
+    rng = np.random.default_rng(seed)
+    distance = size * rng.random((1, legs)) / 3
+    total = sum(map(Fraction, distance[0].tolist()))
+    for bound in (np.nextafter(float(total), 0), float(total) * share, float(total)):
+        limit = np.array([bound])
+        scaling = bounding_scaling(distance, limit, LARGEST, (1.0,))
+        units = int(scaling.at_most(limit)[0])
+        exact = Fraction(bound) * Fraction(scaling.factor)
+        assert units == exact.numerator // exact.denominator  # down, and by less than one
+        if int(scaling.at_least(distance).sum()) <= units:
+            assert total <= Fraction(bound)
+
+
+def test_bounds_are_rounded_down_and_amounts_up() -> None:
+    """2.6 units are a bound of 2 and an amount of 3; infinity is the largest integer; where scaling
+    is exact, what floating point made of a whole number is that number."""
+    rough, exact = Scaling(10.0, exact=False), Scaling(10.0, exact=True)
+    values = np.array([0.26, 0.24, 0.2, np.inf])
+    assert rough.at_most(values).tolist() == [2, 2, 2, MOST]
+    assert rough.at_least(values[:3]).tolist() == [3, 3, 2]
+    products = np.array([0.1 + 0.2, 1.1, 2.2])  # 3.0000000000000004, 11.000000000000002, 22
+    assert exact.at_most(products).tolist() == [3, 11, 22]
+    assert exact.at_most(np.array([0.29, 0.57]) * 10).tolist() == [29, 57]
+    assert exact.at_most(np.array([0.26])).tolist() == [2]
