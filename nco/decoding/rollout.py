@@ -134,8 +134,9 @@ def rollout(
         state = env.step(state, action)
         if step % CHECK_EVERY == CHECK_EVERY - 1:
             require_numbers(lost)
-            if finished(env, state, deadline):
+            if finished(env, state):
                 break
+        require_time(deadline)
     require_numbers(lost)
     taken = torch.stack(actions, dim=-1)
     trajectory = _trajectory(taken, seen) if record else None
@@ -165,20 +166,22 @@ def require_numbers(lost: dict[int, Tensor]) -> None:
     lost.clear()
 
 
-def finished(env: RoutingEnv, state: State, deadline: float | None) -> bool:
+def finished(env: RoutingEnv, state: State) -> bool:
+    """Whether all rollouts are complete."""
+    return bool(env.done(state).all())
+
+
+def require_time(deadline: float | None) -> None:
     """
-    Whether all rollouts are complete.
+    Ends a decoding loop at a deadline; looked at in every step, of which each may take long.
 
     Raises
     ------
     OutOfTime
-        They are not, and the deadline has passed.
+        The deadline has passed.
     """
-    if bool(env.done(state).all()):
-        return True
     if deadline is not None and time.perf_counter() > deadline:
         raise OutOfTime
-    return False
 
 
 @torch.no_grad()
@@ -278,8 +281,9 @@ def complete(
         action = choose(log_probs, rng)
         actions.append(action)
         state = env.step(state, action)
-        if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
+        if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state):
             break
+        require_time(deadline)
     return torch.stack(actions, dim=-1), state
 
 

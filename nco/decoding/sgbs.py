@@ -7,7 +7,14 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.decoding.rollout import Rollouts, broken, complete, finished, pick_rollouts
+from nco.decoding.rollout import (
+    Rollouts,
+    broken,
+    complete,
+    finished,
+    pick_rollouts,
+    require_time,
+)
 from nco.decoding.search import Search
 from nco.envs import RoutingEnv, State
 from nco.policies import Policy
@@ -90,8 +97,9 @@ class SimulationGuided(Search):
             cost, moves = cost.gather(1, kept), pick_rollouts(past, kept)
             state = children.select(kept)
             memory = tuple(pick_rollouts(part, kept) for part in memory)
-            if finished(env, state, deadline):
+            if finished(env, state):
                 break
+            require_time(deadline)
         # Slots that no partial solution filled repeat the best.
         own = torch.where((cost == torch.inf).unsqueeze(-1), best, _filled(moves, bound))
         solutions = torch.cat([best, own], 1)

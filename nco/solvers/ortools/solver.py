@@ -16,7 +16,13 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_infeasible, require_single
+from nco.solvers.base import (
+    find_row,
+    never_worse,
+    refuse_hurried,
+    refuse_infeasible,
+    require_single,
+)
 from nco.solvers.model.costs import costs
 from nco.solvers.model.fleet_size import enough
 from nco.solvers.model.missing_arcs import bridged, missing
@@ -36,6 +42,10 @@ OTHERS = (
     "FIRST_UNBOUND_MIN_VALUE",
 )
 Trace = list[tuple[float, float]]
+
+# Seconds for each pair of nodes before the search: building and closing the model
+# (benchmarks/time_limits.py --construction).
+PREPARING = 2.5e-7
 
 
 class ORTools:
@@ -96,6 +106,7 @@ class ORTools:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
+        refuse_hurried("ortools", instance, time_limit, PREPARING)
         draft = _draft(env, require_single(instance))
         refuse_infeasible(env, instance, time_limit)
         deadline = began + (time_limit or self.default_time_limit)
