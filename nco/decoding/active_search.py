@@ -175,7 +175,7 @@ class ActiveSearch(Search):
         policy: Policy,
         instance: TensorDict,
         adapted: Adapted,
-        optimizer: "Adam",
+        optimizer: "Adam | torch.optim.Optimizer",
         incumbent: tuple[Tensor, Tensor],
         rng: torch.Generator,
         deadline: float | None = None,
@@ -228,7 +228,9 @@ class ActiveSearch(Search):
                 loss = loss - self.imitation * policy.evaluate(embeddings, seen).squeeze(-1)
             # A sum: each instance's gradient is its own, whatever the others are.
             gradients = torch.autograd.grad(loss.sum(), adapted.parameters)
-        optimizer.step(gradients)
+        for parameter, gradient in zip(adapted.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
         return actions, least
 
 
@@ -258,12 +260,15 @@ class Adam:
         self._squares = [torch.zeros_like(parameter) for parameter in parameters]
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step against the gradients of the parameters."""
+    def step(self) -> None:
+        """One step against the gradients of the parameters, ``grad``."""
         self.steps += 1
         first, second = (1 - beta**self.steps for beta in self.betas)
-        groups = zip(self.parameters, gradients, self._means, self._squares, strict=True)
-        for parameter, gradient, mean, square in groups:
+        for parameter, mean, square in zip(
+            self.parameters, self._means, self._squares, strict=True
+        ):
+            gradient = parameter.grad
+            assert gradient is not None
             mean.lerp_(gradient, 1 - self.betas[0])
             square.mul_(self.betas[1]).addcmul_(gradient, gradient, value=1 - self.betas[1])
             scale = (square.sqrt() / second**0.5).add_(self.epsilon)

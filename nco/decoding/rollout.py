@@ -132,11 +132,10 @@ def rollout(
         action = strategy(log_probs, rng) if first is None or step > 0 else first
         actions.append(action)
         state = env.step(state, action)
-        if step % CHECK_EVERY == CHECK_EVERY - 1:
+        if due(step, deadline):
             require_numbers(lost)
-            if finished(env, state):
+            if finished(env, state, deadline):
                 break
-        require_time(deadline)
     require_numbers(lost)
     taken = torch.stack(actions, dim=-1)
     trajectory = _trajectory(taken, seen) if record else None
@@ -166,22 +165,29 @@ def require_numbers(lost: dict[int, Tensor]) -> None:
     lost.clear()
 
 
-def finished(env: RoutingEnv, state: State) -> bool:
-    """Whether all rollouts are complete."""
-    return bool(env.done(state).all())
-
-
-def require_time(deadline: float | None) -> None:
+def due(step: int, deadline: float | None) -> bool:
     """
-    Ends a decoding loop at a deadline; looked at in every step, of which each may take long.
+    Whether to look after a step if the rollouts are complete: once in a while, and once the
+    deadline has passed, for a single step of many rollouts may take long.
+    """
+    late = deadline is not None and step >= CHECK_EVERY and time.perf_counter() > deadline
+    return late or step % CHECK_EVERY == CHECK_EVERY - 1
+
+
+def finished(env: RoutingEnv, state: State, deadline: float | None) -> bool:
+    """
+    Whether all rollouts are complete.
 
     Raises
     ------
     OutOfTime
-        The deadline has passed.
+        They are not, and the deadline has passed.
     """
+    if bool(env.done(state).all()):
+        return True
     if deadline is not None and time.perf_counter() > deadline:
         raise OutOfTime
+    return False
 
 
 @torch.no_grad()
@@ -281,9 +287,8 @@ def complete(
         action = choose(log_probs, rng)
         actions.append(action)
         state = env.step(state, action)
-        if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state):
+        if due(step, deadline) and finished(env, state, deadline):
             break
-        require_time(deadline)
     return torch.stack(actions, dim=-1), state
 
 

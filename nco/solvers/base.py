@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # classical solvers load no policy
     from nco.hub.released import Released
 
 Row = TypeVar("Row")
+MAX_OVERRUN = 0.05  # seconds by which any limit may be missed
 
 
 class Solver(Protocol):
@@ -160,7 +161,7 @@ def refuse_hurried(
     """
     nodes = num_nodes(instance)
     seconds = per_pair * nodes**2
-    if time_limit is not None and 0 < time_limit < seconds:
+    if time_limit is not None and 0 < time_limit < seconds - MAX_OVERRUN:
         raise InputError(
             f"{name}: about {seconds:.2g} s for {nodes} nodes before its search begins, expected a "
             f"time limit above that, found {time_limit:g}"
