@@ -6,7 +6,9 @@ nco and RL4CO side by side: the same networks, weights, instances and threads.
 writes vs_rl4co.csv beside this file and prints a table. RL4CO needs an environment of its own
 (``pip install rl4co``). For every row one process of each side is warmed up; then they run in turn,
 so that whatever else the machine does slows both alike. ``--bf16 nco`` autocasts our products to
-bfloat16, ``--bf16 both`` theirs, too. Seconds are medians: wall seconds and the
+bfloat16, ``--bf16 both`` theirs, too. ``--kernels avx2 avx512`` measures every row once for each
+build of our kernels (see NCO_KERNELS); with avx2 and portable, PyTorch and its libraries use AVX2
+at most on both sides, as on a processor that has no more. Seconds are medians: wall seconds and the
 seconds of processor time that all threads took. Linux only (peak memory).
 """
 
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,8 +41,8 @@ class Row:
         ``POMO`` (6 layers) or ``AM`` (3 layers).
     size, batch
         Customers, and instances at once.
-    bar, aim
-        How many times faster nco has to be, and should be.
+    avx2, avx512
+        How many times faster nco has to be, and should be, with AVX2 at most and with AVX-512.
     warmup
         Runs before the first one that counts.
     """
@@ -48,22 +51,36 @@ class Row:
     model: str
     size: int
     batch: int
-    bar: float
-    aim: float
+    avx2: tuple[float, float]
+    avx512: tuple[float, float]
     warmup: int = 1
 
 
 ROWS = {
-    "pomo step": Row("POMO training step, CVRP50, 64 x 50 starts, 6 layers", "POMO", 50, 64, 2, 6),
-    "am step": Row("AM training step with rollout baseline, CVRP50, 512", "AM", 50, 512, 5, 10),
-    "greedy": Row("greedy decode, CVRP100, batch 512, 3 layers", "AM", 100, 512, 4, 10),
-    "multi-start": Row(
-        "multi-start x 8 augmentations, CVRP100, 16 instances, 6 layers", "POMO", 100, 16, 2, 6
+    "pomo step": Row(
+        "POMO training step, CVRP50, 64 x 50 starts, 6 layers", "POMO", 50, 64, (3, 4.5), (3.5, 6)
     ),
-    "latency": Row("latency of one CVRP100 instance, greedy, 3 layers", "AM", 100, 1, 4, 20, 5),
-    "env step cvrp": Row("env steps alone, CVRP50, 64 x 50", "POMO", 50, 64, 5, 10),
-    "env step cvrptw": Row("env steps alone, CVRPTW50, 64 x 50", "POMO", 50, 64, 5, 10),
-    "memory": Row("peak memory of the POMO step (MiB)", "POMO", 50, 64, 1, 2, 1),
+    "am step": Row(
+        "AM training step with rollout baseline, CVRP50, 512", "AM", 50, 512, (2, 4), (3, 8)
+    ),
+    "greedy": Row("greedy decode, CVRP100, batch 512, 3 layers", "AM", 100, 512, (4, 6), (5, 10)),
+    "multi-start": Row(
+        "multi-start x 8 augmentations, CVRP100, 16 instances, 6 layers",
+        *("POMO", 100, 16, (3, 5), (4.5, 8)),
+    ),
+    "latency": Row(
+        "latency of one CVRP100 instance, greedy, 3 layers", "AM", 100, 1, (5, 10), (7, 20), 5
+    ),
+    "env step cvrp": Row("env steps alone, CVRP50, 64 x 50", "POMO", 50, 64, (5, 8), (8, 12)),
+    "env step cvrptw": Row("env steps alone, CVRPTW50, 64 x 50", "POMO", 50, 64, (5, 8), (8, 12)),
+    "memory": Row("peak memory of the POMO step (MiB)", "POMO", 50, 64, (1, 2), (1, 2), 1),
+}
+# What PyTorch, MKL and oneDNN read: no more than AVX2.
+AVX2_ALONE = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "DNNL_MAX_CPU_ISA": "AVX2",
 }
 
 
@@ -78,7 +95,9 @@ class Side:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if not options["verbose"] else None,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            env=os.environ
+            | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+            | options["environment"],
         )
         self.versions: dict[str, str] = self._answer()
 
@@ -100,9 +119,12 @@ class Side:
         return json.loads(line)
 
 
-def compare(name: str, options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+def compare(
+    name: str, kernels: str, options: argparse.Namespace, folder: Path
+) -> list[dict[str, Any]]:
     """Measures one row: a line of the CSV for each side."""
     row = ROWS[name]
+    limits = AVX2_ALONE if kernels in ("avx2", "portable") else {}
     common = {
         "row": name,
         "model": row.model,
@@ -111,6 +133,7 @@ def compare(name: str, options: argparse.Namespace, folder: Path) -> list[dict[s
         "threads": options.threads,
         "autocast": options.bf16 != "none",
         "verbose": options.verbose,
+        "environment": limits | ({} if kernels == "best" else {"NCO_KERNELS": kernels}),
         "data": str(folder / f"cvrp{row.size}_{row.batch}.npz"),
         "weights": str(folder / f"{row.model}.pt"),
     }
@@ -127,7 +150,8 @@ def compare(name: str, options: argparse.Namespace, folder: Path) -> list[dict[s
     lines = []
     for side, process in sides.items():
         process.close()
-        lines.append({"row": name, "side": side, **summary(name, runs[side])})
+        lines.append({"row": name, "kernels": kernels, "side": side})
+        lines[-1] |= summary(name, runs[side])
         lines[-1] |= {"runs": len(runs[side]), "threads": options.threads}
         lines[-1]["bf16"] = options.bf16 in ("both", side)
         lines[-1]["versions"] = " ".join(f"{k} {v}" for k, v in process.versions.items())
@@ -149,8 +173,8 @@ def summary(name: str, runs: list[dict[str, float]]) -> dict[str, float]:
 def table(lines: list[dict[str, Any]]) -> str:
     """What was measured, in Markdown."""
     out = [
-        "| what | nco | RL4CO | ratio (wall) | ratio (CPU) | bar | aim |",
-        "|---|---|---|---|---|---|---|",
+        "| what | kernels | nco | RL4CO | ratio (wall) | ratio (CPU) | bar | aim |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for ours, theirs in zip(lines[::2], lines[1::2], strict=True):
         row = ROWS[ours["row"]]
@@ -164,7 +188,9 @@ def table(lines: list[dict[str, Any]]) -> str:
                 for x in (ours, theirs)
             ]
             ratios = [f"{theirs[k] / ours[k]:.1f}" for k in ("wall", "cpu")]
-        out.append(f"| {' | '.join([row.title, *cells, *ratios, str(row.bar), str(row.aim)])} |")
+        kernels = ours["kernels"]
+        goals = row.avx2 if kernels in ("avx2", "portable") else row.avx512
+        out.append(f"| {' | '.join([row.title, kernels, *cells, *ratios, *map(str, goals)])} |")
     return "\n".join(out)
 
 
@@ -181,6 +207,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=100, help="of training before all")
     parser.add_argument("--bf16", choices=["none", "nco", "both"], default="none", help="autocast")
+    parser.add_argument(
+        "--kernels", nargs="+", default=["best"], help="builds: best, off, portable, avx2, ..."
+    )
     parser.add_argument("--folder", type=Path, help="keeps instances and weights for another run")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--out", type=Path, default=HERE / "vs_rl4co.csv")
@@ -193,8 +222,8 @@ def main() -> None:
             one = os.environ | {"OMP_NUM_THREADS": "1"}
             subprocess.run([*ours, "prepare", str(folder), str(options.steps)], check=True, env=one)
         lines = []
-        for name in options.rows:
-            lines += compare(name, options, folder)
+        for name, kernels in product(options.rows, options.kernels):
+            lines += compare(name, kernels, options, folder)
             print(table(lines[-2:]).splitlines()[-1], flush=True)
     keys = list(dict.fromkeys(key for line in lines for key in line))
     with options.out.open("w", newline="") as file:

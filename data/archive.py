@@ -1,5 +1,8 @@
 """Archives of named arrays, ``.npz`` and ``.safetensors``, read without trusting them."""
 
+import math
+import os
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ from torch import Tensor
 
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
+from nco.data.limits import open_regular, require_unpacked
 
 PROBLEM = "problem"  # where an archive says what its instances are instances of
 
@@ -57,7 +61,9 @@ def read_archive(path: Path, rows: slice = slice(None)) -> Archive:
         return _READERS[path.suffix](path, rows)
     # A broken archive can fail in any way: zip directory, compression, header, shape, memory.
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        reason = (
+            (str(error) or type(error).__name__).splitlines()[0].removeprefix(f"{path}: ")[:200]
+        )
         raise InputError(f"{path}: no readable {path.suffix} archive ({reason})") from None
 
 
@@ -77,14 +83,47 @@ def write_archive(path: Path, archive: Archive) -> None:
 
 
 def _read_npz(path: Path, rows: slice) -> Archive:
-    # Opened here: numpy leaves a file open whose archive it cannot read.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-        names = [name for name in content.files if name != PROBLEM]
-        tensors = {name: _tensor(content[name][rows]) for name in names}
-        return Archive(str(content[PROBLEM]) if PROBLEM in content.files else None, tensors)
+    with open_regular(path) as file, zipfile.ZipFile(file) as content:
+        entries = content.infolist()
+        packed = os.fstat(file.fileno()).st_size
+        require_unpacked(sum(entry.file_size for entry in entries), packed, path)
+        arrays = {entry.filename.removesuffix(".npy"): _npy(content, entry) for entry in entries}
+        problem = arrays.pop(PROBLEM, None)
+        tensors = {name: _tensor(array[rows]) for name, array in arrays.items()}
+        return Archive(None if problem is None else str(problem), tensors)
+
+
+def _npy(content: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    """One array, of numbers or texts, from just the bytes that it needs."""
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{entry.filename} is packed in a way that numpy does not use")
+    with content.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if header is None:
+            raise InputError(f"{entry.filename} has the format {version}, expected 1.0 or 2.0")
+        shape, fortran, dtype = header(file)
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject:
+            raise InputError(f"Object arrays cannot be loaded, {entry.filename} is one")
+        if dtype.kind not in "biufcUS" or min(shape, default=0) < 0:
+            raise InputError(f"{entry.filename} holds {dtype.name}, expected numbers")
+        if size > entry.file_size - file.tell():
+            raise InputError(f"{entry.filename} is cut off, expected shape {list(shape)}")
+        raw = bytearray(size)
+        view, filled = memoryview(raw), 0
+        while filled < size and (count := file.readinto(view[filled:])):
+            filled += count
+    if filled < size:
+        raise InputError(f"{entry.filename} is cut off, expected shape {list(shape)}")
+    return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def _read_safetensors(path: Path, rows: slice) -> Archive:
+    open_regular(path).close()
     with safe_open(path, framework="pt") as content:
         tensors = {name: content.get_slice(name)[rows] for name in content.keys()}
         return Archive((content.metadata() or {}).get(PROBLEM), tensors)

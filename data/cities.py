@@ -18,6 +18,7 @@ from torch import Tensor
 from nco.data.archive import Archive, read_archive, write_archive
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
+from nco.data.limits import read_bytes
 
 Split = Literal["train", "test", "all"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -141,10 +142,10 @@ def city_files(folder: Path | str, split: Split) -> list[Path]:
 def _split(path: Path) -> dict[str, list[str]]:
     expected = "expected the lists of cities 'train' and 'test'"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise InputError(f"{path}: no such file, {expected}") from None
-    except ValueError:
+        content = json.loads(read_bytes(path).decode("utf-8"))
+    except InputError as error:
+        raise InputError(f"{error}, {expected}") from None
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: no JSON, {expected}") from None
     for name in ("train", "test"):
         value = content.get(name) if isinstance(content, dict) else None

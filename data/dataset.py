@@ -17,7 +17,7 @@ from nco.data.errors import InputError
 from nco.data.formats.datasets.foreign_npz import from_foreign, is_foreign
 from nco.data.formats.datasets.pkl import read_pkl
 from nco.data.formats.problem_name import routing_problem
-from nco.data.instance import SCHEMA, make_instance
+from nco.data.instance import SCHEMA, from_tensors
 from nco.data.unpickle import unpickle
 from nco.data.values import attributes, check_values
 
@@ -58,7 +58,7 @@ def load_instances(
             if value.ndim == 0 or len(value) != len(next(iter(fields.values()))):
                 raise InputError(f"{name}: shape {list(value.shape)}, expected as many as others")
         widened = {name: _integers_as_int64(value) for name, value in fields.items()}
-        instances = make_instance(**widened)
+        instances = from_tensors(**widened)
         check_values(instances)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.numbers import MAX_INTEGER
+from nco.data.registry import Registry
 
 Role = Literal["geometry", "vehicle", "load", "time", "reward", "rule"]
 
@@ -62,6 +63,8 @@ class Field:
         Whether it says nothing by itself, but only to rules about other attributes.
     variant
         Whether it tells the variants apart that batches mix (Berto et al. 2025, RouteFinder).
+    vroom
+        The key of vehicles in VROOM's JSON that states it, where that is the same number.
     """
 
     shape: tuple[str, ...]
@@ -74,12 +77,13 @@ class Field:
     whole: bool = False
     detail: bool = False
     variant: bool = False
+    vroom: str | None = None
 
 
 INF = float("inf")
 MANY = MAX_INTEGER
 
-SCHEMA: dict[str, Field] = {
+_FIELDS: dict[str, Field] = {
     "locs": Field(
         ("N", "2"), False, "coordinates, in the file's unit", role="geometry", signed=True
     ),
@@ -241,14 +245,19 @@ SCHEMA: dict[str, Field] = {
 }
 
 
+SCHEMA: Registry[str, Field] = Registry("attribute", _FIELDS)
+
+
 def attributes_where(chosen: Callable[[Field], bool]) -> tuple[str, ...]:
     """Attributes of the schema by what their fields state, in its order."""
     return tuple(name for name, field in SCHEMA.items() if chosen(field))
 
 
-def make_instance(**fields: Tensor) -> TensorDict:
+def from_tensors(**fields: Tensor) -> TensorDict:
     """
-    Builds an instance from tensors that share a leading batch dimension, and validates it.
+    A batch of instances of tensors that have the shapes and kinds of the schema.
+
+    For generators and readers; values are not looked at.
 
     Raises
     ------

@@ -5,19 +5,21 @@ A file is opened only if it is a regular one, read only up to the bound, and wha
 sizes is believed only as far as the bound goes: before anything is allocated.
 """
 
+import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
 from nco.data.errors import InputError
 
 MEGABYTE = 10**6
-DEFAULT_MEGABYTES = 128.0
-_megabytes: ContextVar[float] = ContextVar("max_size", default=DEFAULT_MEGABYTES)
+DEFAULT_MEGABYTES = 64.0
+UNPACKED = 8  # an archive may unfold to so many times its size, where that is more
+_megabytes = [DEFAULT_MEGABYTES]  # of the process: readers may work in threads of their own
 
 
 @contextmanager
@@ -28,18 +30,18 @@ def max_size(megabytes: float | None) -> Iterator[None]:
     Parameters
     ----------
     megabytes
-        The bound; None leaves it as it is.
+        The bound; None leaves it as it is, infinity lifts it.
     """
-    token = _megabytes.set(_megabytes.get() if megabytes is None else megabytes)
+    _megabytes.append(_megabytes[-1] if megabytes is None else megabytes)
     try:
         yield
     finally:
-        _megabytes.reset(token)
+        _megabytes.pop()
 
 
 def max_bytes() -> int:
     """The bound in bytes."""
-    return int(_megabytes.get() * MEGABYTE)
+    return int(min(_megabytes[-1] * MEGABYTE, sys.maxsize))
 
 
 def require_size(size: int, where: object, what: str = "a file") -> None:
@@ -63,8 +65,28 @@ def require_size(size: int, where: object, what: str = "a file") -> None:
     if size > max_bytes():
         raise InputError(
             f"{where}: {what} of {size / MEGABYTE:,.0f} MB, expected at most "
-            f"{_megabytes.get():,g} MB (--max-size)"
+            f"{_megabytes[-1]:,g} MB (--max-size)"
         )
+
+
+def require_unpacked(size: int, packed: int, where: object) -> None:
+    """
+    Refuses an archive that would unfold to more than the bound, and to many times its size.
+
+    Parameters
+    ----------
+    size, packed
+        In bytes, unpacked and as it is.
+    where
+        The file, for the message.
+
+    Raises
+    ------
+    InputError
+        It would.
+    """
+    if size > UNPACKED * packed:
+        require_size(size, where, f"unfolds from {packed / MEGABYTE:,.1f} MB to content")
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -89,6 +111,8 @@ def open_regular(path: Path) -> BinaryIO:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{path}: cannot be read, {os.strerror(errno.EISDIR)}")
         kind = next((word for test, word in _KINDS if test(mode)), "no regular file")
         raise InputError(f"{path}: cannot be read, is {kind}, expected a regular file")
     return os.fdopen(descriptor, "rb")
@@ -114,10 +138,11 @@ def read_bytes(path: Path, at_most: int | None = None) -> bytes:
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            content = b"" if size > bound else file.read(bound + 1)
+            content = b"" if size > bound else file.read(size + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read, {error.strerror or error}") from None
-    size = max(size, len(content))
+    if len(content) > size:
+        raise InputError(f"{path}: cannot be read, it grows")
     if at_most is None:
         require_size(size, path)
     elif size > at_most:
@@ -126,7 +151,6 @@ def read_bytes(path: Path, at_most: int | None = None) -> bytes:
 
 
 _KINDS = (
-    (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),

@@ -105,6 +105,8 @@ def _between(start: Tensor, end: Tensor, metric: Tensor | None) -> Tensor:
     """Distances of points ``[B, ..., 2]`` under the metric of each instance ``[B]``."""
     if metric is None:  # training data: no look at the values, so no wait for the device
         return _RULES[Metric.EUCLIDEAN](start, end)
+    if metric.device.type != "cpu":  # to ask which there are would wait for the device, every leg
+        return selected(start, end, metric)
     kinds = metric.unique().tolist()
     if len(kinds) == 1:
         return _RULES[Metric(kinds[0])](start, end)
@@ -113,6 +115,16 @@ def _between(start: Tensor, end: Tensor, metric: Tensor | None) -> Tensor:
     for kind in kinds:
         rows = metric == kind
         result[rows] = _RULES[Metric(kind)](start[rows], end[rows])
+    return result
+
+
+def selected(start: Tensor, end: Tensor, metric: Tensor) -> Tensor:
+    """The same without a look at the metrics: by all of them, of which each instance takes one."""
+    result = _RULES[Metric.EUCLIDEAN](start, end)
+    kinds = metric.view(-1, *(1,) * (result.ndim - 1))
+    for kind, rule in _RULES.items():
+        if kind != Metric.EUCLIDEAN:
+            result = torch.where(kinds == kind, rule(start, end), result)
     return result
 
 

@@ -132,8 +132,11 @@ def load(variant: str) -> ctypes.CDLL:
 
 def _share_threads() -> None:
     """Makes PyTorch's library of OpenMP threads known to kernels, where it is not already."""
-    for file in sorted(Path(torch.__file__).with_name("lib").glob("libgomp*")):
-        ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL)
+    package = Path(torch.__file__).parent
+    for folder in (package / "lib", package.with_name("torch.libs")):
+        for file in sorted(folder.glob("libgomp*")):
+            ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL)
+            return
 
 
 def is_exactly(thing: object, kind: type) -> bool:

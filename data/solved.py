@@ -23,7 +23,7 @@ from torch import Tensor
 
 from nco.data.archive import read_archive
 from nco.data.errors import InputError
-from nco.data.instance import SCHEMA, make_instance
+from nco.data.instance import SCHEMA, from_tensors
 
 GRIDS = {True: 1000, False: 65535}  # by whether there are demands
 PLACES = {"nodes", "depots", "tour", "tour_len"}
@@ -122,7 +122,7 @@ class Labels:
         length = self._length[which].unsqueeze(-1) - skip
         steps = torch.arange(int(length.max())).minimum(length - 1)
         tour = self._tour[self._tour_start[which].unsqueeze(-1) + skip + steps.clamp_min(0)]
-        return make_instance(**fields), torch.where(length > 0, tour, 0)
+        return from_tensors(**fields), torch.where(length > 0, tour, 0)
 
 
 def _raggedness(name: str) -> str:

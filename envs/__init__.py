@@ -6,6 +6,7 @@ from nco.envs.env import RoutingEnv
 from nco.envs.features import Context, Features, FeatureSpec
 from nco.envs.native_rules import NativeRules, native_rules
 from nco.envs.objective import Objective
+from nco.envs.problems.problem import composed
 from nco.envs.problems.table import PROBLEMS, Problem, problem, row_of
 from nco.envs.state import State
 from nco.envs.visits.base import Visits
@@ -34,6 +35,7 @@ __all__ = [
     "Tour",
     "Violation",
     "Visits",
+    "composed",
     "native_rules",
     "problem",
     "row_of",

@@ -12,7 +12,7 @@ from nco.policies.base import NativeRollout, Plan, Policy, Trajectory
 from nco.policies.decoder import PointerCache, PointerDecoder
 from nco.policies.encoder import AttentionEncoder, Encoder
 from nco.policies.layers import Activation, Normalization, init_uniform
-from nco.policies.teacher_forcing import evaluate_in_parts
+from nco.policies.teacher_forcing import evaluate_in_memory, evaluate_in_parts
 
 
 class AttentionPolicy(Policy):
@@ -96,6 +96,8 @@ class AttentionPolicy(Policy):
         if isinstance(trajectory, NativeRollout):
             return native_rollout.likelihood(self.decoder, embeddings, trajectory)
         own = keeps(self, AttentionPolicy, "step", "log_probs")
-        if not own or trajectory.actions.device.type != "cpu":
+        if not own:
             return super().evaluate(embeddings, trajectory)
+        if trajectory.actions.device.type != "cpu":
+            return evaluate_in_memory(super().evaluate, embeddings, trajectory, self.decoder.heads)
         return evaluate_in_parts(self.decoder, embeddings, trajectory)

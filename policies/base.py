@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nco.envs import Context, Features, NativeRules
+from nco.policies.recorded import Recorded
 
 
 class OutOfTime(Exception):
@@ -96,7 +97,7 @@ class NativeRollout:
     differentiable: bool = True
 
 
-class Policy(nn.Module, ABC):
+class Policy(Recorded, nn.Module, ABC):
     """
     Scores the next node of a partial solution.
 

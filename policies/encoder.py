@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from nco.envs import Features, FeatureSpec
 from nco.policies.layers import Activation, EncoderLayer, Norm, Normalization
+from nco.policies.recorded import Recorded
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Recorded, nn.Module, ABC):
     """Anything that turns `Features` into node embeddings ``[B, N, dim]``."""
 
     dim: int

@@ -1,18 +1,20 @@
-"""Teacher-forced likelihoods on a CPU: a few instances at a time, and no step without a choice."""
+"""Teacher-forced likelihoods, a few instances at a time; on a CPU, no step without a choice."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from nco.envs import Context, Features
 from nco.policies.base import Trajectory
 from nco.policies.decoder import PointerCache, PointerDecoder
 
 Record = TypeVar("Record", Context, Features, PointerCache)
+SCORES = 2**28  # attention scores at once on an accelerator: 1 GB of each intermediate result
 ROWS = 2**13  # decisions at once: what they need then stays in the processor's caches
 
 
@@ -53,6 +55,39 @@ def evaluate_in_parts(
         total = chosen.new_zeros(len(chosen), rollouts)
         found.append(total.scatter_add(1, few.rollout, chosen))
     return torch.cat(found)
+
+
+def evaluate_in_memory(
+    evaluate: Callable[[PointerCache, Trajectory], Tensor],
+    cache: PointerCache,
+    trajectory: Trajectory,
+    heads: int,
+) -> Tensor:
+    """
+    Log-likelihood ``[B, R]`` on an accelerator, as many instances at a time as `SCORES` allows.
+
+    What a part needs for its gradient is computed again when that is asked for, so that memory
+    does not grow with the batch; a batch that fits is one part and computed once.
+
+    Parameters
+    ----------
+    evaluate
+        Of some instances.
+    heads
+        Of the attention: every decision has one score for each node and head.
+    """
+    _, rollouts, steps = trajectory.actions.shape
+    nodes = trajectory.context.mask.shape[-1]
+    size = max(1, SCORES // (rollouts * steps * nodes * heads))
+    if size >= len(trajectory.actions):
+        return evaluate(cache, trajectory)
+    parts = zip(_split_cache(cache, size), _split(trajectory, size), strict=True)
+    return torch.cat(
+        [
+            checkpoint(evaluate, *part, use_reentrant=False, preserve_rng_state=False)
+            for part in parts
+        ]
+    )
 
 
 def decisions(trajectory: Trajectory) -> Decisions:

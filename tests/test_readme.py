@@ -11,6 +11,7 @@ import pytest
 from nco.cli import COMMANDS, LIGHTNING, main
 from nco.cli.arguments import command_parser
 from nco.envs.problems.table import PROBLEMS
+from nco.plugins import scratch
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -81,22 +82,16 @@ def test_commands_on_the_examples_print_what_is_shown(
 
 
 def test_the_python_code_runs(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The blocks run one after the other and print what their comments say."""
-    for name, row in list(PROBLEMS.items()):
-        monkeypatch.setitem(PROBLEMS, name, row)  # the table is as before afterwards
-    before = set(PROBLEMS)
-    scope: dict[str, object] = {}
-    try:
+    scope: dict[str, object] = {"__name__": "readme"}
+    with scratch():
         for block in blocks("python"):
             exec(compile(block, "README.md", "exec"), scope)
         said = re.findall(r"^print\(.*#\s*(.*)$", "".join(blocks("python")), re.MULTILINE)
         assert said
         assert capsys.readouterr().out.splitlines() == said
-    finally:
-        for name in set(PROBLEMS) - before:
-            del PROBLEMS[name]
 
 
 def test_links_lead_somewhere() -> None:

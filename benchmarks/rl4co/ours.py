@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nco import __version__
 from nco.data.generators import CVRPGenerator
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.seeding import seeded
 from nco.decoding import Augment, MultiStart, Search, Single
 from nco.envs import RoutingEnv, problem
@@ -26,7 +26,7 @@ KIND = {"POMO": {"layers": 6, "norm": "instance", "graph_context": False}, "AM":
 def instances(options: dict[str, Any]) -> TensorDict:
     """Those that both sides solve."""
     stored = np.load(options["data"])
-    return make_instance(**{name: torch.from_numpy(stored[name]) for name in stored.files})
+    return from_tensors(**{name: torch.from_numpy(stored[name]) for name in stored.files})
 
 
 def network(env: RoutingEnv, options: dict[str, Any]) -> AttentionPolicy:

@@ -21,7 +21,7 @@ from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.problem_name import routing_problem
 from nco.data.formats.rounding import Rounding, euclidean_metric
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.metric import Metric
 from nco.data.numbers import integer, is_real, real, shown
 
@@ -97,7 +97,7 @@ def read_cordeau(text: str, path: Path, rounding: Rounding) -> FileInstance:
         fields["depots"] = torch.arange(depots)
     if 0 < vehicles < n:
         fields["vehicle_count"] = torch.full((depots,), vehicles)
-    instance = make_instance(**{key: value.unsqueeze(0) for key, value in fields.items()})
+    instance = from_tensors(**{key: value.unsqueeze(0) for key, value in fields.items()})
     numbers = (*(words[0] for _, words in nodes[n:]), *(words[0] for _, words in nodes[:n]))
     name = routing_problem(instance)
     return FileInstance(path.stem, name, instance, path, numbers=numbers)

@@ -35,7 +35,7 @@ from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.rounding import Rounding
-from nco.data.instance import SCHEMA, make_instance, num_depots
+from nco.data.instance import SCHEMA, from_tensors, num_depots
 from nco.data.metric import Metric
 from nco.data.numbers import MAX_INTEGER, MAX_REAL, shown
 from nco.data.values import attributes, unbounded
@@ -62,7 +62,12 @@ def read_json(text: str, path: Path, rounding: Rounding) -> FileInstance:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: no JSON, {shown(str(error))}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f'{path}: expected a JSON object with "format": "{FORMAT}"')
+        keys = ", ".join(content)[:60] if isinstance(content, dict) else ""
+        found = f"an object of {keys}; " if keys else ""
+        raise InputError(
+            f'{path}: {found}expected a JSON object with "format": "{FORMAT}", a VROOM request '
+            "(vehicles, jobs or shipments, matrices) or an OSRM table (code, durations, distances)"
+        )
     for key in content:
         if key not in KEYS:
             raise InputError(f"{path}: key {shown(key)}, expected one of {', '.join(KEYS)}")
@@ -72,7 +77,7 @@ def read_json(text: str, path: Path, rounding: Rounding) -> FileInstance:
     fields = content.get("instance")
     if not isinstance(fields, dict) or not fields:
         raise InputError(f"{path}: instance is missing, expected an object of attributes")
-    instance = make_instance(
+    instance = from_tensors(
         **{name: _tensor(name, value, path).unsqueeze(0) for name, value in fields.items()}
     )
     if best_known is not None and not _is_real(best_known):

@@ -1,15 +1,21 @@
 """Parts of JSON files of other programs, taken strictly."""
 
 import json
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nco.data.errors import InputError
+from nco.data.formats.missing_arcs import without_missing_arcs
 from nco.data.numbers import MAX_INTEGER, MAX_REAL, shown
+
+MAX_FLOAT = 1.7e308  # numbers that large stand for no way
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:
@@ -37,9 +43,26 @@ def keys_of(text: str) -> set[str]:
     return set(content) if isinstance(content, dict) else set()
 
 
-def member(value: Any, where: str, known: Collection[str] | None = None) -> dict[str, Any]:
+def member(
+    value: Any,
+    where: str,
+    known: Collection[str] | None = None,
+    idle: Mapping[str, Collection[Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """
-    An object all of whose keys are known.
+    An object all of whose keys are known; without those whose value states nothing.
+
+    Parameters
+    ----------
+    value
+        What should be one.
+    where
+        Opens messages.
+    known
+        The keys that are understood; None for any.
+    idle
+        Values that state nothing, of keys that no rule is for; no values: none states anything.
+        So does null, of any key that is known.
 
     Raises
     ------
@@ -48,10 +71,17 @@ def member(value: Any, where: str, known: Collection[str] | None = None) -> dict
     """
     if not isinstance(value, dict):
         raise InputError(f"{where}: {shown(str(value))}, expected a JSON object")
-    for key in value:
-        if known is not None and key not in known:
+    if known is None:
+        return value
+    found = {}
+    for key, entry in value.items():
+        if key in idle and (not idle[key] or entry is None or entry in idle[key]):
+            continue
+        if key not in known:
             raise InputError(f"{where}: {shown(key)} is not supported, expected {', '.join(known)}")
-    return value
+        if entry is not None:
+            found[key] = entry
+    return found
 
 
 def items(value: Any, where: str) -> list[Any]:
@@ -100,20 +130,23 @@ def amount(value: Any, where: str, low: float = 0, high: float = MAX_REAL) -> fl
 
 def matrix(value: Any, where: str) -> Tensor:
     """
-    A square matrix of amounts, its diagonal 0.
+    A square matrix of amounts, its diagonal 0, infinite where null says that there is no way.
 
     Raises
     ------
     InputError
-        It is none, or an entry says that there is no way.
+        It is none.
     """
     rows = items(value, where)
     for i, row in enumerate(rows):
         if len(items(row, f"{where}[{i}]")) != len(rows):
             raise InputError(f"{where}[{i}]: {len(row)} entries, expected {len(rows)}")
         for j, entry in enumerate(row):
-            amount(entry, f"{where}[{i}][{j}]")
-    return torch.tensor(rows, dtype=torch.double).view(len(rows), -1).fill_diagonal_(0)
+            if entry is not None:
+                amount(entry, f"{where}[{i}][{j}]", high=MAX_FLOAT)
+    numbers = [[math.inf if entry is None else entry for entry in row] for row in rows]
+    square = np.array(numbers, dtype=np.float64).reshape(len(rows), -1)
+    return torch.from_numpy(without_missing_arcs(square, where))
 
 
 def place(value: Any, where: str) -> list[float]:

@@ -31,7 +31,7 @@ from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.problem_name import routing_problem
 from nco.data.formats.rounding import Rounding, euclidean_metric
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.metric import Metric
 from nco.data.numbers import MAX_INTEGER, integer, real, shown
 
@@ -169,5 +169,5 @@ def _file(
         fields["metric"] = torch.tensor(int(metric))
     if count < len(fields["locs"]) - 1:
         fields["vehicle_count"] = torch.tensor([count])
-    instance = make_instance(**{key: value.unsqueeze(0) for key, value in fields.items()})
+    instance = from_tensors(**{key: value.unsqueeze(0) for key, value in fields.items()})
     return FileInstance(path.stem, routing_problem(instance), instance, path)

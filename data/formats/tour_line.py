@@ -13,7 +13,7 @@ import torch
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.rounding import METRICS, Rounding
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.metric import Metric, leg
 from nco.data.numbers import integer, real
 
@@ -52,7 +52,7 @@ def read_tour_line(text: str, path: Path, rounding: Rounding) -> FileInstance:
     metric = Metric.EUCLIDEAN if rounding == "auto" else METRICS[rounding]
     if metric != Metric.EUCLIDEAN:
         fields["metric"] = torch.tensor([int(metric)])
-    instance = make_instance(**fields)
+    instance = from_tensors(**fields)
     order = torch.tensor([tour[:n]])
     length = float(leg(instance, order, order.roll(-1, dims=1)).sum())
     return FileInstance(

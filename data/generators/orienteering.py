@@ -9,7 +9,7 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.generators.base import InstanceGenerator, integers
 from nco.data.generators.locations import LocationSampler, UniformLocations
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 
 PrizeType = Literal[
     "const",  # 1
@@ -82,7 +82,7 @@ class OPGenerator(InstanceGenerator):
         locs = self.locations(batch_size, size + 1, rng)
         prize = draw_prizes(locs, self.prize, rng)
         limit = half_tour(size) if self.distance_limit is None else self.distance_limit
-        return make_instance(
+        return from_tensors(
             locs=locs, prize=prize, distance_limit=locs.new_full((batch_size,), limit)
         )
 

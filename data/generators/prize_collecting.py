@@ -7,7 +7,7 @@ from nco.data.errors import InputError
 from nco.data.generators.base import InstanceGenerator, uniform
 from nco.data.generators.locations import LocationSampler, UniformLocations
 from nco.data.generators.orienteering import half_tour
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 
 
 class PCTSPGenerator(InstanceGenerator):
@@ -54,7 +54,7 @@ class PCTSPGenerator(InstanceGenerator):
         stochastic = prize * uniform(0, 2, shape, rng)
         for column in (penalty, prize, stochastic):
             column[:, 0] = 0
-        return make_instance(
+        return from_tensors(
             locs=locs,
             penalty=penalty,
             prize=prize,

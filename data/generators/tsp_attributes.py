@@ -7,7 +7,7 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.generators.attributes import Attribute, Fields, travel_times
 from nco.data.generators.base import InstanceGenerator, uniform
-from nco.data.instance import make_instance, num_nodes
+from nco.data.instance import from_tensors, num_nodes
 from nco.data.metric import pairwise
 
 
@@ -76,7 +76,7 @@ class ATSPGenerator(InstanceGenerator):
     def generate(self, batch_size: int, size: int, rng: torch.Generator) -> TensorDict:
         legs = uniform(0, 1, (batch_size, size, size), rng)
         legs.diagonal(dim1=1, dim2=2).zero_()
-        return make_instance(distance=shortest(legs))
+        return from_tensors(distance=shortest(legs))
 
 
 def shortest(legs: Tensor) -> Tensor:

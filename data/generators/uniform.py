@@ -6,7 +6,7 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.data.generators.base import InstanceGenerator, integers
 from nco.data.generators.locations import LocationSampler, UniformLocations
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 
 ATTENTION_MODEL_CAPACITY = {10: 20, 20: 30, 50: 40, 100: 50}
 MAX_DEMAND = 9
@@ -42,7 +42,7 @@ class TSPGenerator(InstanceGenerator):
         self.locations = locations or UniformLocations()
 
     def generate(self, batch_size: int, size: int, rng: torch.Generator) -> TensorDict:
-        return make_instance(locs=self.locations(batch_size, size, rng))
+        return from_tensors(locs=self.locations(batch_size, size, rng))
 
 
 class CVRPGenerator(InstanceGenerator):
@@ -83,6 +83,6 @@ class CVRPGenerator(InstanceGenerator):
         demand = integers(1, MAX_DEMAND, (batch_size, size + 1), rng)
         demand[:, 0] = 0
         capacity = default_capacity(size) if self.capacity is None else self.capacity
-        return make_instance(
+        return from_tensors(
             locs=locs, demand=demand, capacity=demand.new_full((batch_size,), capacity)
         )

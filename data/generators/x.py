@@ -14,7 +14,7 @@ from torch import Tensor
 from nco.data.errors import InputError
 from nco.data.generators.base import InstanceGenerator, as_range, integers, uniform
 from nco.data.generators.x_locations import CENTRE, Customers, Depot, XLocations
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.metric import Metric
 
 Demand = Literal[
@@ -95,7 +95,7 @@ class XGenerator(InstanceGenerator):
         }
         if self.rounded:
             fields["metric"] = demand.new_full((batch_size,), Metric.EUC_2D)
-        return make_instance(**fields)
+        return from_tensors(**fields)
 
 
 def draw_demands(locs: Tensor, kind: Demand | None, rng: torch.Generator) -> Tensor:

@@ -38,15 +38,13 @@ def itinerary(
     """
     plain = InstanceView(instance)
     routes = [route for route in routes if plain.knows(route)]
-    parts = (env.visits, *env.constraints, env.objective)
-    trips = any(getattr(part, "trips", False) for part in parts)
-    release = any("release_time" in rule.reads for rule in env.constraints)
+    release = "release_time" in env.reads
     known = (rule.loads(plain, routes) for rule in env.constraints)
     loads = next((found for found in known if found is not None), None)
     ready: dict[int, float] = {}
     records = []
     for k, route in enumerate(routes):
-        earliest = ready.get(route.vehicle, -INF) if trips else -INF
+        earliest = ready.get(route.vehicle, -INF) if env.trips else -INF
         if release:
             earliest = max(earliest, *(plain.release[node] for node in route.visits))
         visits = _stops(plain, route, earliest)

@@ -7,6 +7,7 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.data.instance import SCHEMA, num_depots, num_nodes
 from nco.data.neutral import is_neutral
+from nco.data.registry import Registry
 from nco.envs.constraint import Constraint
 from nco.envs.constraints import (
     AllowedVehicles,
@@ -33,22 +34,28 @@ from nco.envs.visits.fleet_routes import FleetRoutes
 from nco.envs.visits.split_routes import SplitRoutes
 
 # Rules in the order of their features: `Constraint.asked` tells which of them instances ask for.
-RULES: list[type[Constraint]] = [
-    PickupDelivery,
-    Capacity,
-    MaximumLoad,
-    MixedLoad,
-    SplitCapacity,
-    LinehaulFirst,
-    DistanceLimit,
-    TimeWindows,
-    TripWindows,
-    DurationLimit,
-    OpenRoutes,
-    AllowedVehicles,
-    Fleet,
-    MinimumRoutes,
-]
+RULES: Registry[str, type[Constraint]] = Registry(
+    "rule",
+    {
+        kind.__name__: kind
+        for kind in (
+            PickupDelivery,
+            Capacity,
+            MaximumLoad,
+            MixedLoad,
+            SplitCapacity,
+            LinehaulFirst,
+            DistanceLimit,
+            TimeWindows,
+            TripWindows,
+            DurationLimit,
+            OpenRoutes,
+            AllowedVehicles,
+            Fleet,
+            MinimumRoutes,
+        )
+    },
+)
 
 
 def compose(stated: Collection[str], objective: Objective | None = None) -> RoutingEnv:
@@ -63,7 +70,7 @@ def compose(stated: Collection[str], objective: Objective | None = None) -> Rout
         What is minimised; by default the distance, or the fleet's cost where vehicles have one, and
         the penalties of what is left out.
     """
-    rules = [rule for kind in RULES if (rule := kind.asked(stated)) is not None]
+    rules = [rule for kind in RULES.values() if (rule := kind.asked(stated)) is not None]
     optional, trips = "penalty" in stated, "trips" in stated
     visits: Visits = DepotRoutes()
     if optional or "depots" in stated:

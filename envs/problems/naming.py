@@ -14,8 +14,6 @@ distances that differ by direction, of the generated instances; any problem take
 """
 
 import re
-from collections.abc import Sequence
-from functools import partial
 from itertools import product
 
 from nco.data.generators.attributes import (
@@ -32,9 +30,7 @@ from nco.data.generators.attributes import (
 from nco.data.generators.fleets import OneDepot, Penalties, VehicleKinds, Zones
 from nco.data.generators.shipments import Shipments, ShipmentWindows
 from nco.data.generators.tsp_attributes import Detours
-from nco.data.generators.variants import VariantGenerator
-from nco.envs.problems.compose import compose
-from nco.envs.problems.problem import Problem
+from nco.envs.problems.problem import Problem, composed
 
 NAME = re.compile(
     r"(?P<a>a)?(?P<md>md)?(?P<o>o)?"
@@ -109,18 +105,8 @@ def variant(name: str) -> Problem:
             drawn += [ShipmentWindows()] if group == "tw" and "pdp" in found else samplers
             said.append(words)
     several = "depots" in stated
-    return Problem(
-        "shortest routes" + (f" with {', '.join(said)}" if said else ""),
-        partial(compose, frozenset(stated)),
-        partial(_generator, attributes=tuple(drawn), depots=VEHICLES if several else 1),
-        stated=frozenset(stated),
-    )
-
-
-def _generator(
-    size: int | tuple[int, int], attributes: Sequence[Attribute], depots: int
-) -> VariantGenerator:
-    return VariantGenerator(size, attributes, depots)
+    summary = "shortest routes" + (f" with {', '.join(said)}" if said else "")
+    return composed(summary, stated, *drawn, depots=VEHICLES if several else 1)
 
 
 VARIANTS: dict[str, Problem] = {

@@ -1,5 +1,6 @@
 """The named problems: a table of compositions. A new problem is one more row."""
 
+from difflib import get_close_matches
 from functools import partial
 
 from tensordict import TensorDict
@@ -33,6 +34,7 @@ from nco.data.generators.fleets import (
 from nco.data.generators.shipments import Shipments
 from nco.data.generators.tsp_attributes import ATSPGenerator, TourWindows
 from nco.data.generators.variants import VariantGenerator
+from nco.data.registry import Registry
 from nco.envs.constraints import (
     AllowedVehicles,
     Capacity,
@@ -85,7 +87,7 @@ MIXED = frozenset(
         *("distance_limit", "time_windows", "open_route"),
     }
 )
-PROBLEMS: dict[str, Problem] = {
+_ROWS: dict[str, Problem] = {
     "tsp": Problem(
         "shortest closed tour through all nodes",
         lambda: RoutingEnv(Tour()),
@@ -252,7 +254,8 @@ PROBLEMS: dict[str, Problem] = {
         ),
     ),
 }
-PROBLEMS |= {name: row for name, row in VARIANTS.items() if name not in PROBLEMS}
+_ROWS |= {name: row for name, row in VARIANTS.items() if name not in _ROWS}
+PROBLEMS: Registry[str, Problem] = Registry("problem", _ROWS)
 
 
 # Other names of the same rows.
@@ -278,7 +281,8 @@ def row_of(name: str) -> Problem:
     if known in PROBLEMS:
         return PROBLEMS[known]
     if letters(known) is None:
-        raise InputError(f"problem {name!r} is unknown, expected one of {', '.join(PROBLEMS)}")
+        nearest = ", ".join(get_close_matches(name.lower(), PROBLEMS, 3, 0))
+        raise InputError(f"problem {name!r} is unknown, the nearest names are {nearest}")
     return variant(known)
 
 

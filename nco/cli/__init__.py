@@ -52,7 +52,14 @@ def main(args: Sequence[str] | None = None) -> int:
     command = argv[0] if argv else "--help"
     prog = f"nco {command}" if command in COMMANDS else "nco"
     try:
-        return _dispatch(command, argv[1:])
+        rest = argv[1:]
+        if any(word.startswith("--import") for word in rest):
+            from nco.cli.imports import import_named, without_imports
+
+            rest, named = without_imports(rest)
+            for name in named:
+                import_named(name)
+        return _dispatch(command, rest)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has enough: nco info | head
@@ -70,7 +77,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _dispatch(command: str, rest: list[str]) -> int:
     if command in LIGHTNING:
-        import_module("nco.cli.lightning").run([command, *rest])
+        from nco.data.limits import max_size
+
+        with max_size(float("inf")):  # a configuration is the person's own program
+            import_module("nco.cli.lightning").run([command, *rest])
         return DONE
     if command in COMMANDS:
         from nco.cli.arguments import call
@@ -98,6 +108,7 @@ def _help() -> str:
         "usage: nco COMMAND ...\n\n"
         "Neural combinatorial optimization of vehicle routing.\n\n"
         f"commands (nco COMMAND --help tells more):\n{rows}\n\n"
-        "options:\n  --version  prints the version\n\n"
+        "options:\n  --version  prints the version\n"
+        "  --import MODULE_OR_FILE  with any command: imports own classes and plug-ins first\n\n"
         "exit codes: 0 done, 1 a solver found no feasible solution, 2 bad input"
     )

@@ -28,15 +28,20 @@ from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse.typing import restricted_number_type
 
 from nco.cli.exits import BAD_INPUT, complain
+from nco.cli.imports import FLAG, HELP
 
 if TYPE_CHECKING:
     Seconds: TypeAlias = float
     Count: TypeAlias = int
+    Megabytes: TypeAlias = float
     Seed: TypeAlias = int
 else:
     Seconds = restricted_number_type("Seconds", float, [(">", 0), ("<", float("inf"))])
     Count = restricted_number_type("Count", int, (">=", 1))
+    Megabytes = restricted_number_type("Megabytes", float, [(">", 0), ("<=", 1e9)])
     Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**31)])
+
+MAX_SIZE = "max_size"  # of all commands
 
 
 def call(function: Callable[..., int], argv: Sequence[str], prog: str) -> int:
@@ -58,7 +63,14 @@ def call(function: Callable[..., int], argv: Sequence[str], prog: str) -> int:
     except ArgumentError as error:
         complain(prog, _one_line(str(error), parser, prog))
         return BAD_INPUT
-    return function(**arguments)
+    del arguments[FLAG.lstrip("-")]
+    megabytes = arguments.pop(MAX_SIZE)
+    if megabytes is None:
+        return function(**arguments)
+    from nco.data.limits import max_size  # with all that reads files, which help does not need
+
+    with max_size(megabytes):
+        return function(**arguments)
 
 
 def command_parser(function: Callable[..., int], prog: str) -> ArgumentParser:
@@ -94,6 +106,13 @@ def command_parser(function: Callable[..., int], prog: str) -> ArgumentParser:
             if get_origin(kind) is Literal:
                 options["metavar"] = f"{{{','.join(get_args(kind))}}}"
         parser.add_argument(flag, **options)
+    # Taken out of the words before they come here, since it may add to what the others may be.
+    parser.add_argument(FLAG, metavar="MODULE_OR_FILE", help=HELP)
+    parser.add_argument(
+        f"--{MAX_SIZE.replace('_', '-')}",
+        type=Megabytes,
+        help="Most megabytes of a file that is read, packed or unpacked. Default: 64.",
+    )
     return parser
 
 

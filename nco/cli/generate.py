@@ -62,6 +62,8 @@ def generate(
     if not match:
         raise InputError(f"--size {size}: expected a number, or a range like 20:100")
     low, high = int(match[1]), int(match[2] or match[1])
+    if out.suffix and out.is_dir():
+        raise InputError(f"{out}: is a folder, expected the name of a file")
     count = count or (1000 if recipe is None else COUNT)
     if recipe is not None:
         if low != high:

@@ -29,7 +29,7 @@ def info(seed: Seed = 0, check: bool = False, json: bool = False) -> int:
     from nco.cli.tables import console, print_json, tables_of_info
     from nco.data.native import kernels
     from nco.envs.problems.table import PROBLEMS
-    from nco.hub.released import shipped, shipped_policy
+    from nco.hub.released import known_policies, shipped_policy
     from nco.solvers.registry import SOLVERS
 
     packages = ("torch", "lightning", "ortools", "pyvrp", "fast-tsp")
@@ -53,7 +53,7 @@ def info(seed: Seed = 0, check: bool = False, json: bool = False) -> int:
         "problems": problems,
         "solvers": {name: entry.summary for name, entry in SOLVERS.items()},
         "policies": {
-            name: dict(shipped_policy(name).card.get("measured") or {}) for name in shipped()
+            name: dict(shipped_policy(name).card.get("measured") or {}) for name in known_policies()
         },
     }
     if json:

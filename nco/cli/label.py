@@ -54,6 +54,7 @@ def label(
     )
 
     from nco.cli import DONE, INFEASIBLE, complain
+    from nco.cli.output import require_writable
     from nco.data.dataset import load_instances, stored_problem
     from nco.data.errors import InputError
     from nco.envs import problem as find_problem
@@ -64,6 +65,7 @@ def label(
         raise InputError(f"{data}: states no problem, expected --problem")
     find_problem(name)  # says which problems there are
     out = out or data.with_suffix(".labels.npz")
+    require_writable(out)
     instances = load_instances(data, problem=name)
     env = find_problem(name, instance=instances)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

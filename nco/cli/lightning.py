@@ -1,12 +1,12 @@
 """The Lightning half of the command line: fit, validate, test, predict."""
 
-import re
 import warnings
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from jsonargparse import ArgumentError
 from lightning.pytorch.cli import (
     ArgsType,
     LightningArgumentParser,
@@ -19,14 +19,17 @@ import nco.data.generators
 import nco.decoding
 import nco.policies
 import nco.training  # noqa: F401  short class names in YAML resolve among imported classes
+from nco.cli.fit_errors import explained
+from nco.cli.imports import make_importable
 from nco.data.errors import InputError
 from nco.envs import RoutingEnv
-from nco.hub.weights import load_weights, read_checkpoint
+from nco.hub.weights import DESCRIPTION, load_weights, read_checkpoint
 from nco.training.checkpoints import Interrupted
 from nco.training.throughput import Throughput
 from nco.training.trainer import Trainer
 
 TERMINATED = 143  # exit code of a process that SIGTERM ended
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
 
 class SaveConfig(SaveConfigCallback):
@@ -72,14 +75,22 @@ class NCOCLI(LightningCLI):
             return None
         path = Path(name)
         checkpoint = read_checkpoint(path)
-        if not {"state_dict", "config"} <= checkpoint.keys():
+        if "state_dict" not in checkpoint or not {"config", DESCRIPTION} & checkpoint.keys():
             raise InputError(f"{path}: holds no training, expected a checkpoint of nco fit")
         return path, checkpoint
+
+
+def configs(args: Sequence[str]) -> list[str]:
+    """The configuration files that the words of a command line name."""
+    after = [word for flag, word in pairwise(args) if flag in ("--config", "-c")]
+    return after + [w.removeprefix("--config=") for w in args if w.startswith("--config=")]
 
 
 def run(args: list[str] | None = None) -> NCOCLI:
     """
     Runs one of Lightning's subcommands.
+
+    A configuration is a program of its owner: modules beside it can be named in it.
 
     Parameters
     ----------
@@ -99,6 +110,8 @@ def run(args: list[str] | None = None) -> NCOCLI:
         warnings.filterwarnings("ignore", message="The dirpath has changed")
         # A run that goes on without the time limit of the one before.
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks")
+        for config in configs(args or []):
+            make_importable(Path(config).parent)
         try:
             return NCOCLI(
                 L.LightningModule,
@@ -119,22 +132,8 @@ def run(args: list[str] | None = None) -> NCOCLI:
             raise KeyboardInterrupt from None
         except SIGTERMException:
             raise SystemExit(TERMINATED) from None  # it carries no exit code of its own
-        except ArgumentError as error:
-            raise InputError(_essence(str(error))) from None
-        except ValueError as error:
-            raise _cause(error) from None
-
-
-def _essence(message: str) -> str:
-    """What is wrong in a message of jsonargparse, without its account of all types tried."""
-    noise = r"\W*(Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Given value)"
-    lines = [line.strip() for line in message.splitlines() if not re.match(noise, line)]
-    return " ".join(line.removeprefix("- ") for line in lines if line)
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The `InputError` that jsonargparse wrapped while it built objects, or the error itself."""
-    inner: BaseException | None = error
-    while inner is not None and not isinstance(inner, InputError):
-        inner = inner.__cause__ or inner.__context__
-    return inner or error
+        except Exception as error:
+            told = explained(error)
+            if told is error:
+                raise
+            raise told from None

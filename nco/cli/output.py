@@ -74,7 +74,7 @@ class Output:
         Raises
         ------
         InputError
-            It is the one that the instance's best-known cost comes from.
+            It is the one that the instance's best-known cost comes from, or it is a folder.
         """
         if self.folder is None:
             return None
@@ -85,6 +85,9 @@ class Output:
                 f"{file.path}: its best-known solution {path} is not overwritten, expected --out "
                 "of another folder"
             )
+        for written in (path, path.with_suffix(".png"))[: 1 + self.plot]:
+            if written.is_dir():
+                raise InputError(f"{written}: is a folder, expected room for a file of this name")
         return path
 
     def write(self, run: Run) -> None:

@@ -9,7 +9,7 @@ from nco.data.dataset import save_instances
 from nco.data.errors import InputError
 from nco.data.formats import FileInstance, suffixes, write
 from nco.data.formats.datasets.pkl import write_pkl
-from nco.data.instance import make_instance, num_nodes
+from nco.data.instance import from_tensors, num_nodes
 from nco.data.values import attributes
 from nco.envs.problems.table import problem as find_problem
 
@@ -98,7 +98,7 @@ def _save_file(path: Path, problem: str, instance: TensorDict, any_format: bool)
     """Writes one instance; as JSON, which holds everything, where the format does not suffice."""
     columns = {name: instance[name] for name in attributes(instance)}
     wide = {k: v.double() if v.is_floating_point() else v for k, v in columns.items()}
-    file = FileInstance(path.stem, problem, make_instance(**wide), path)
+    file = FileInstance(path.stem, problem, from_tensors(**wide), path)
     try:
         write(path, file)
     except InputError:

@@ -8,7 +8,7 @@ from nco.data.errors import InputError
 from nco.data.seeding import seeded
 from nco.envs import RoutingEnv
 from nco.envs.problems.table import PROBLEMS
-from nco.hub.released import shipped, shipped_policy
+from nco.hub.released import known_policies, shipped_policy
 from nco.solvers.registry import SOLVERS
 
 CUSTOMERS = 5
@@ -67,7 +67,7 @@ def tried(name: str, seed: int = 0, progress: Callable[[], None] = lambda: None)
 def policies_of(env: RoutingEnv) -> list[str]:
     """Names of the shipped policies that support a problem."""
     found = []
-    for name in shipped():
+    for name in known_policies():
         try:
             shipped_policy(name).require(env)
         except InputError:

@@ -12,7 +12,8 @@ from nco.data.numbers import plain
 from nco.envs import RoutingEnv
 from nco.envs.checking.routes import Route
 from nco.evaluation.runs import stated
-from nco.solution import judge, read_routes
+from nco.solution import judge
+from nco.solution.files import read_routes
 
 
 def check_best_known(

@@ -14,7 +14,7 @@ from nco.data.errors import InputError
 from nco.data.instance import num_nodes
 from nco.data.seeding import seeded
 from nco.decoding import Augment, Beam, MultiStart, Search, Single
-from nco.envs import RoutingEnv
+from nco.envs import Route, RoutingEnv
 from nco.evaluation.runs import gap, stated
 from nco.policies import Policy
 
@@ -137,17 +137,8 @@ def evaluate_policy(
     progress
         Called with the number of solved instances after each batch.
     """
-    size = batch_size or safe_batch_size(env, instances, search)
-    policy = policy.to(device)
-    routes, seconds = [], 0.0
-    for k, begin in enumerate(range(0, len(instances), size)):
-        batch = instances[begin : begin + size].to(device)
-        started = time.perf_counter()
-        actions = search(env, policy, batch, seeded(seed, k, device=device)).best()[0].tolist()
-        seconds += time.perf_counter() - started
-        plain = instances[begin : begin + size].cpu()
-        routes += [env.visits.routes(plain[k : k + 1], row) for k, row in enumerate(actions)]
-        progress(len(routes))
+    decode = (env, policy, instances, search, batch_size, seed, device, progress)
+    routes, seconds = decode_batches(*decode)
     costs = torch.empty(len(instances), dtype=torch.float64)
     infeasible: dict[int, str] = {}
     for row, found in enumerate(routes):
@@ -157,6 +148,32 @@ def evaluate_policy(
             infeasible[row] = violations[0].message
         costs[row] = env.routes_cost(instance, found)
     return Evaluation(costs, infeasible, seconds)
+
+
+def decode_batches(
+    env: RoutingEnv,
+    policy: Policy,
+    instances: TensorDict,
+    search: Search,
+    batch_size: int | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[list[tuple[Route, ...]], float]:
+    """The best routes of each instance, and the seconds it took: see `evaluate_policy`."""
+    size = batch_size or safe_batch_size(env, instances, search)
+    policy = policy.to(device)
+    routes: list[tuple[Route, ...]] = []
+    seconds = 0.0
+    for k, begin in enumerate(range(0, len(instances), size)):
+        batch = instances[begin : begin + size].to(device)
+        started = time.perf_counter()
+        actions = search(env, policy, batch, seeded(seed, k, device=device)).best()[0].tolist()
+        seconds += time.perf_counter() - started
+        plain = instances[begin : begin + size].cpu()
+        routes += [env.visits.routes(plain[k : k + 1], row) for k, row in enumerate(actions)]
+        progress(len(routes))
+    return routes, seconds
 
 
 def safe_batch_size(env: RoutingEnv, instances: TensorDict, search: Search) -> int:

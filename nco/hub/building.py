@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from nco.data.errors import InputError
+from nco.data.registry import load_plugins
 from nco.envs import Constraint, FeatureSpec, Objective, RoutingEnv, Visits, problem
 from nco.policies import Policy
 from nco.policies.encoder import Encoder
@@ -135,6 +136,7 @@ def known(base: type) -> dict[str, Callable[..., Any]]:
 
     A class that a plug-in or the person's own ``--import`` has defined is among them.
     """
+    load_plugins()
     _import_own()
     found: list[Callable[..., Any]] = [*_subclasses(base), *FUNCTIONS.get(base, ())]
     return {

@@ -7,12 +7,12 @@ configuration does, and tells where the weights come from and how good they are.
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
@@ -21,12 +21,25 @@ from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.data.limits import read_bytes
+from nco.data.registry import Registry
 from nco.envs import RoutingEnv
+from nco.envs.problems.stated import problem_of
 from nco.hub.building import build
 from nco.hub.card_text import MAX_CHARACTERS, read_yaml
 from nco.hub.coverage import obstacles, widen
-from nco.hub.weights import WEIGHTS, load_weights, policy_weights, read_checkpoint
+from nco.hub.weights import (
+    DESCRIPTION,
+    UNDESCRIBED,
+    WEIGHTS,
+    load_weights,
+    policy_weights,
+    read_checkpoint,
+)
 from nco.policies import Policy
+from nco.solution import Solution, judge
+
+if TYPE_CHECKING:
+    from nco.decoding import Search
 
 CARD = "policy.yaml"
 
@@ -83,10 +96,77 @@ class Released:
             return env, instance  # perhaps in other arithmetic
         return self.env, widen(self.env, env, instance)
 
+    def solve(
+        self,
+        instances: TensorDict,
+        search: "Search | None" = None,
+        problem: str | RoutingEnv | None = None,
+        seed: int = 1234,
+        device: torch.device | str = "cpu",
+    ) -> list[Solution]:
+        """
+        Decodes instances ``[B]`` in large batches, for throughput.
+
+        Parameters
+        ----------
+        instances
+            Of a problem that the policy serves.
+        search
+            How to decode, see `nco.decoding`; greedily by default.
+        problem
+            Its name, or an environment; by default the rules that the instances' attributes ask
+            for.
+        seed
+            Of sampling.
+        device
+            Where to decode.
+
+        Returns
+        -------
+        list of Solution
+            One for each instance, checked.
+
+        Raises
+        ------
+        InputError
+            The policy does not serve the problem.
+
+        Examples
+        --------
+        >>> import nco
+        >>> solutions = nco.load_policy("tsp").solve(nco.generate("tsp", size=20, count=4))
+        >>> all(solution.feasible for solution in solutions)
+        True
+        """
+        from nco.decoding import Single
+        from nco.evaluation.evaluate import decode_batches
+
+        env = problem_of(instances, problem)
+        env.require(instances)
+        wide, placed = self.adapt(env, instances)
+        found, seconds = decode_batches(
+            wide, self.policy, placed, search or Single(), seed=seed, device=device
+        )
+        share, name = seconds / max(1, len(found)), f"policy {self.name}"
+        plain = instances.cpu()
+        return [
+            judge(env, plain[row : row + 1], routes, share, name)
+            for row, routes in enumerate(found)
+        ]
+
 
 def parts(env: RoutingEnv) -> tuple[str, ...]:
     """Names of what an environment is composed of: visits, constraints, objective."""
     return tuple(type(p).__name__ for p in (env.visits, *env.constraints, env.objective))
+
+
+# Policies that plug-ins add, made or loaded when they are asked for.
+POLICIES: Registry[str, Callable[[], Released]] = Registry("policy", {})
+
+
+def known_policies() -> list[str]:
+    """Names of all policies that may be asked for: the shipped ones, then those of plug-ins."""
+    return [*shipped(), *POLICIES]
 
 
 def shipped() -> list[str]:
@@ -101,22 +181,25 @@ def _shelf() -> Path:
 
 @cache
 def shipped_policy(name: str) -> Released:
-    """A shipped policy, loaded once."""
-    return load_policy(name)
+    """A shipped policy, or that of a plug-in, loaded once."""
+    return POLICIES[name]() if name in POLICIES else load_policy(name)
 
 
 def default_policy(env: RoutingEnv) -> Released:
     """
     The shipped policy for a problem: the one trained on just its rules if there is one.
 
+    Where no shipped one serves it, one of a plug-in.
+
     Raises
     ------
     InputError
         There is none.
     """
-    able = [r for r in map(shipped_policy, shipped()) if not obstacles(r.env, env)]
-    if able:
-        return min(able, key=lambda released: len(released.env.constraints))
+    for names in (shipped(), list(POLICIES)):
+        able = [r for r in map(shipped_policy, names) if not obstacles(r.env, env)]
+        if able:
+            return min(able, key=lambda released: len(released.env.constraints))
     raise InputError(
         f"no shipped policy supports this problem ({' + '.join(parts(env))}); there are "
         f"{', '.join(shipped()) or 'none'}"
@@ -138,6 +221,8 @@ def load_policy(source: str | Path) -> Released:
         There is no such policy, or it is damaged.
     """
     path = Path(source)
+    if str(source) in POLICIES:
+        return shipped_policy(str(source))
     if str(source) in shipped():
         path = _shelf() / str(source)
     if path.is_dir():
@@ -147,7 +232,7 @@ def load_policy(source: str | Path) -> Released:
     else:
         raise InputError(
             f"policy {str(source)!r}: no such folder or checkpoint, and not among the shipped ones "
-            f"({', '.join(shipped()) or 'none'})"
+            f"({', '.join(known_policies()) or 'none'})"
         )
     weights = policy_weights(path)
     env, policy = build(card, path, weights)
@@ -162,23 +247,26 @@ def card_of_checkpoint(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The checkpoint is not one of ``nco fit``.
+        The checkpoint is none, or of a policy that cannot be described.
     """
     checkpoint = read_checkpoint(path)
-    text = checkpoint.get("config")
+    text = checkpoint.get("config") or checkpoint.get(DESCRIPTION)
     if not isinstance(text, str):
-        raise InputError(f"{path}: no configuration in it, expected a checkpoint of nco fit")
+        reason = checkpoint.get(UNDESCRIBED, "no configuration in it")
+        raise InputError(
+            f"{path}: {reason}, expected a checkpoint of nco fit or of a RoutingModule"
+        )
     try:
         config = read_yaml(text)
         model = config["model"]
-        policy = dict(model["init_args"]["policy"])
-        policy["init_args"] = _without(policy["init_args"], "env")
+        policy = dict(config["policy"] if "policy" in config else model["init_args"]["policy"])
+        policy["init_args"] = _without(policy.get("init_args") or {}, "env")
         training = {
             "epoch": checkpoint["epoch"],
             "step": checkpoint["global_step"],
             **({"precision": checkpoint["precision"]} if "precision" in checkpoint else {}),
             "model": {**model, "init_args": _without(model["init_args"], "env", "policy")},
-            "data": config["data"],
+            **({"data": config["data"]} if "data" in config else {}),
         }
         card = {"env": config["env"], "policy": policy, "training": _portable(training)}
     except (KeyError, TypeError, AttributeError, InputError):

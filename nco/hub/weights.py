@@ -15,6 +15,8 @@ from nco.data.limits import open_regular
 from nco.hub.torch_file import read_torch_file
 
 WEIGHTS = "model.safetensors"  # of a released policy
+DESCRIPTION = "described"  # key of a checkpoint: env, policy and model as YAML text
+UNDESCRIBED = "undescribed"  # key of a checkpoint: why it has no description
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
-from nco.data.instance import SCHEMA, make_instance, num_depots
+from nco.data.instance import SCHEMA, from_tensors, num_depots
 from nco.envs import RoutingEnv
 from nco.envs.normalisation import coordinates
 from nco.envs.visits.tour import Tour
@@ -196,7 +196,7 @@ def _solve(env: RoutingEnv, columns: dict[str, np.ndarray], settings: Settings) 
         fields["locs"] = torch.from_numpy(columns["xy"].astype(np.float64) / grid)
     fields = {n: value.long() if SCHEMA[n].integer else value for n, value in fields.items()}
     solver = find_solver(settings.solver).build()
-    instance = make_instance(**fields)
+    instance = from_tensors(**fields)
     found = solver.solve(env, instance, settings.time_limit, settings.seed)
     if not found.feasible:
         raise InputError(f"no feasible solution: {found.violations[0].message}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tensordict import TensorDict
 
 from nco.data.metric import Metric
 from nco.envs import Route, RoutingEnv
+from nco.envs.checking.routes import drop_empty
 from nco.envs.normalisation import coordinates
 from nco.envs.objectives.distance import path
 from nco.plotting.label_placement import place
@@ -24,12 +26,58 @@ GEOGRAPHIC = (Metric.GEO, Metric.GREAT_CIRCLE)  # coordinates are latitude, long
 
 
 def plot_routes(
-    target: Path,
+    target: str | PathLike[str],
     env: RoutingEnv,
     instance: TensorDict,
-    routes: Sequence[Route],
+    routes: Sequence[Route | Sequence[int]],
     title: str = "",
     subtitle: str = "",
+    labels: Sequence[str] | None = None,
+) -> Axes:
+    """
+    Writes a picture of routes; `Solution.plot` shows one instead. See `draw_routes`.
+
+    Parameters
+    ----------
+    target
+        Picture to write; its suffix (.png, .svg, .pdf) chooses the format.
+    env, instance
+        The problem and one instance of it (batch size 1).
+    routes
+        What is driven: routes of a solution, or lists of nodes, see `Visits.as_routes`.
+    title, subtitle
+        Two lines above the picture.
+    labels
+        Names of the nodes; drawn where there are at most 80.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on.
+
+    Raises
+    ------
+    InputError
+        There is no such format, the folder is not writable, or routes are none.
+    """
+    points, aspect = _positions(instance)
+    span = np.ptp(points, axis=0) * (1, aspect)
+    side = 7.7  # inches
+    height = side * float(np.clip(span[1] / max(span[0], 1e-12), 0.5, 1.2))
+    figure = Figure(figsize=(8, height + HEAD + 0.15), dpi=160)
+    bottom, top = 0.15 / figure.get_figheight(), height / figure.get_figheight()
+    axes = figure.add_axes((0.15 / 8, bottom, side / 8, top))
+    draw_routes(axes, env, instance, routes, labels)
+    write_head(figure, title, subtitle)
+    save(figure, Path(target))
+    return axes
+
+
+def draw_routes(
+    axes: Axes,
+    env: RoutingEnv,
+    instance: TensorDict,
+    routes: Sequence[Route | Sequence[int]],
     labels: Sequence[str] | None = None,
 ) -> None:
     """
@@ -41,25 +89,14 @@ def plot_routes(
 
     Parameters
     ----------
-    target
-        Picture to write; its suffix (.png, .svg, .pdf) chooses the format.
-    env, instance
-        The problem and one instance of it (batch size 1).
-    routes
-        What is driven.
-    title, subtitle
-        Two lines above the picture.
-    labels
-        Names of the nodes; drawn where there are at most 80.
+    axes
+        Where to.
+    env, instance, routes, labels
+        See `plot_routes`.
     """
     points, aspect = _positions(instance)
     depots = len(points) - env.num_customers(instance)
-    span = np.ptp(points, axis=0) * (1, aspect)
-    side = 7.7  # inches
-    height = side * float(np.clip(span[1] / max(span[0], 1e-12), 0.5, 1.2))
-    figure = Figure(figsize=(8, height + HEAD + 0.15), dpi=160)
-    bottom, top = 0.15 / figure.get_figheight(), height / figure.get_figheight()
-    axes = figure.add_axes((0.15 / 8, bottom, side / 8, top))
+    routes = drop_empty(env.visits.as_routes(instance, routes))
     axes.set_axis_off()
     axes.set_aspect(aspect, adjustable="datalim")
     axes.margins(0.02)
@@ -79,9 +116,7 @@ def plot_routes(
     if labels and routes and len(points) <= 80:
         axes.autoscale_view()
         axes.apply_aspect()
-        _write(axes, figure.dpi / 72, points, labels, routes)
-    write_head(figure, title, subtitle)
-    save(figure, target)
+        _write(axes, axes.figure.dpi / 72, points, labels, routes)
 
 
 def _positions(instance: TensorDict) -> tuple[Points, float]:

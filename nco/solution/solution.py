@@ -94,6 +94,10 @@ class Solution:
     def _stated(self, value: float) -> float:
         return -value if self.env.objective.maximised and value != float("inf") else value
 
+    def of(self, file: FileInstance | None) -> Solution:
+        """The solution with the numbers and names of the file that its instance is from."""
+        return replace(self, file=file)
+
     def schedule(self) -> pd.DataFrame | list[dict[str, Any]]:
         """
         When each vehicle is where: a record for every stop, the depots included.
@@ -129,7 +133,8 @@ class Solution:
         """The solution in a few lines: cost, what is wrong with it, and the routes."""
         count = len(self.vehicle_routes)
         head = [] if self.file is None else [f"{self.file.name}:"]
-        head += [f"cost {self.cost:,.10g}," if self.cost != float("inf") else "no cost,"]
+        whole = float(self.cost).is_integer()
+        head += [f"cost {self.cost:,.0f}," if whole else f"cost {self.cost:,.7g},"]
         head += [
             f"{count} route{'s' * (count != 1)},",
             "feasible" if self.feasible else "INFEASIBLE",
@@ -179,9 +184,15 @@ class Solution:
         matplotlib.axes.Axes
             What was drawn on.
         """
-        from nco.plotting.solution import draw_solution
+        from matplotlib import pyplot as plt
 
-        return draw_solution(self, ax)
+        from nco.plotting.solution import draw_routes
+
+        ax = ax if ax is not None else plt.subplots(figsize=(7, 7), layout="constrained")[1]
+        labels = None if self.file is None else self.file.labels
+        draw_routes(ax, self.env, self.instance, self.vehicle_routes, labels)
+        ax.set_title(self.summary().splitlines()[0])
+        return ax
 
 
 def judge(
@@ -210,8 +221,3 @@ def judge(
     nothing = not kept and bool(found)  # where every visit is optional, no route is a solution
     value = float("inf") if broken_nodes or nothing else env.routes_cost(instance, kept)
     return Solution(env, instance, kept, value, found, seconds, solver, tuple(history))
-
-
-def of_file(solution: Solution, file: FileInstance | None) -> Solution:
-    """The solution with the numbers and names of the file that its instance is from."""
-    return replace(solution, file=file)

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from nco.data.errors import InputError
+from nco.data.registry import Registry
 
 if TYPE_CHECKING:
     from nco.solvers.base import Solver
@@ -50,7 +51,7 @@ def on_demand(path: str) -> Callable[..., "Solver"]:
 
 DECODING = ("policy", "search", "device")
 
-SOLVERS: dict[str, SolverEntry] = {
+_ROWS: dict[str, SolverEntry] = {
     "hybrid": SolverEntry(
         "a policy proposes, classical search improves on all cores",
         on_demand("nco.solvers.hybrid.Hybrid"),
@@ -69,6 +70,7 @@ SOLVERS: dict[str, SolverEntry] = {
         "fast-tsp, local search for the symmetric TSP", on_demand("nco.solvers.fast_tsp.FastTSP")
     ),
 }
+SOLVERS: Registry[str, SolverEntry] = Registry("solver", _ROWS)
 
 
 def find_solver(name: str) -> SolverEntry:

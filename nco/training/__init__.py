@@ -10,16 +10,19 @@ from nco.training.baselines import (
 )
 from nco.training.checkpoints import Checkpoints
 from nco.training.data import Generated, Solved
+from nco.training.ema import EMA
 from nco.training.imitation import Imitation
 from nco.training.logger import RunLogger
 from nco.training.module import RoutingModule
-from nco.training.reinforce import REINFORCE
+from nco.training.reinforce import REINFORCE, Sampled
 from nco.training.scales import CostScale, OwnMean, VariantMean
+from nco.training.schedules import WarmupCosine
 from nco.training.stream import Stream
 from nco.training.throughput import Throughput
 from nco.training.trainer import Trainer
 
 __all__ = [
+    "EMA",
     "REINFORCE",
     "Baseline",
     "Checkpoints",
@@ -34,9 +37,11 @@ __all__ = [
     "RolloutMean",
     "RoutingModule",
     "RunLogger",
+    "Sampled",
     "Solved",
     "Stream",
     "Throughput",
     "Trainer",
     "VariantMean",
+    "WarmupCosine",
 ]

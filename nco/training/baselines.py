@@ -182,6 +182,7 @@ class GreedyRollout(Baseline):
 
     epoch: Tensor
     draws: Tensor
+    _champion: Tensor | None
 
     def __init__(
         self,
@@ -207,6 +208,12 @@ class GreedyRollout(Baseline):
         self.warmup = Exponential(beta)
         self.register_buffer("epoch", torch.tensor(0))
         self.register_buffer("draws", torch.tensor(0))
+        self._restore()
+        self.register_load_state_dict_post_hook(lambda module, keys: module._restore())
+
+    def _restore(self) -> None:
+        """What follows from the buffers, on the host: to ask them at every step would wait."""
+        self._epochs, self._champion = int(self.epoch), None
 
     def attach(self, env: RoutingEnv, policy: Policy) -> None:
         self.env = env
@@ -222,7 +229,7 @@ class GreedyRollout(Baseline):
     def forward(
         self, cost: Tensor, instance: TensorDict, features: Features
     ) -> tuple[Tensor, Tensor | float]:
-        share = 1.0 if self.warmup_epochs == 0 else min(1.0, int(self.epoch) / self.warmup_epochs)
+        share = 1.0 if self.warmup_epochs == 0 else min(1.0, self._epochs / self.warmup_epochs)
         value = torch.zeros_like(cost)
         if share < 1:
             value = value + (1 - share) * self.warmup(cost, instance, features)[0]
@@ -234,13 +241,17 @@ class GreedyRollout(Baseline):
         from scipy.stats import ttest_rel  # here: more than a second, for this test alone
 
         self.epoch.fill_(epoch + 1)
-        challenger, champion = (self._costs(p).double().cpu() for p in (policy, self.policy))
+        self._epochs = epoch + 1
+        if self._champion is None:  # it is decoded once for each set of instances
+            self._champion = self._costs(self.policy).double().cpu()
+        challenger, champion = self._costs(policy).double().cpu(), self._champion
         test = ttest_rel(challenger, champion, alternative="less")
         p = _agreed(torch.tensor(float(test.pvalue), device=self.draws.device))
         better = p < self.alpha  # not a number where every pair is equal: no better then
         if better:
             self.policy.load_state_dict(policy.state_dict())
             self.draws += 1
+            self._champion = None
         return {"baseline/p": p, "baseline/replaced": float(better)}
 
     @torch.no_grad()

@@ -10,7 +10,7 @@ from nco.data.errors import InputError
 from nco.data.generators import InstanceGenerator
 from nco.data.seeding import seeded
 from nco.data.solved import Labels
-from nco.training.stream import Fixed, StreamedData
+from nco.training.stream import Fixed, StreamedData, at_least
 
 
 class Generated(StreamedData):
@@ -46,6 +46,8 @@ class Generated(StreamedData):
         seed: int = 1234,
         val_seed: int = 4321,
     ):
+        at_least(1, batch_size=batch_size, val_batch_size=val_batch_size)
+        at_least(0, val_count=val_count)
         super().__init__(batches, seed)
         self.generator = generator
         self.batch_size = batch_size
@@ -113,6 +115,8 @@ class Solved(StreamedData):
         attributes: Sequence[str] = (),
         seed: int = 1234,
     ):
+        at_least(1, batch_size=batch_size, val_batch_size=val_batch_size)
+        at_least(0, val_count=val_count)
         super().__init__(batches, seed)
         self.labels = labels
         self.batch_size = batch_size

@@ -14,7 +14,7 @@ from nco.envs.normalisation import coordinates
 from nco.envs.state import one_hot
 from nco.envs.symmetry import answers, shuffled
 from nco.policies import Policy
-from nco.training.module import RoutingModule
+from nco.training.module import Interval, RoutingModule
 
 
 class Imitation(RoutingModule):
@@ -28,7 +28,7 @@ class Imitation(RoutingModule):
 
     Parameters
     ----------
-    env, policy, optimizer, lr_scheduler, search, seed, weights
+    env, policy, optimizer, lr_scheduler, search, seed, weights, lr_interval
         See `RoutingModule`.
     rollouts
         Ways in which each solution is driven.
@@ -48,15 +48,18 @@ class Imitation(RoutingModule):
         weights: Path | None = None,
         rollouts: int = 4,
         symmetric: bool = True,
+        lr_interval: Interval = "epoch",
     ):
-        super().__init__(env, policy, optimizer, lr_scheduler, search, seed, weights)
+        super().__init__(env, policy, optimizer, lr_scheduler, search, seed, weights, lr_interval)
         if rollouts < 1:
             raise InputError(f"rollouts: {rollouts}, expected 1 or more")
         self.rollouts = rollouts
         self.symmetric = symmetric
 
     def training_step(self, batch: TensorDict, batch_idx: int) -> Tensor:
-        instance, actions = batch["instance"], batch["actions"]
+        instance, actions = self.split(batch)
+        if actions is None:
+            raise InputError("the data holds no solutions, expected nco.training.Solved or alike")
         rng = self.rng(batch_idx)
         driven = actions.unsqueeze(1).expand(-1, self.rollouts, -1)
         if self.symmetric:

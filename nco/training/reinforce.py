@@ -1,5 +1,6 @@
 """Learning from own solutions."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,43 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.decoding import Sampling, Search, rollout
+from nco.decoding import Rollouts, Sampling, Search, replay, rollout
 from nco.envs import Features, RoutingEnv
-from nco.policies import Policy
+from nco.policies import Policy, Trajectory
 from nco.training.baselines import Baseline, RolloutMean
-from nco.training.module import RoutingModule, split
+from nco.training.module import Interval, RoutingModule
 from nco.training.scales import CostScale
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """
+    Rollouts of a training step, and all that a loss may look at.
+
+    Parameters
+    ----------
+    instance, features, embeddings
+        The instances ``[B]``, how the policy saw them, and its encoding, with gradient.
+    rollouts
+        Actions and cost.
+    log_likelihood
+        Of the rollouts' chosen moves, ``[B, R]``, with gradient.
+    entropy
+        Of a choice, the mean over the choices of each rollout in nats, ``[B, R]``, with gradient;
+        None where no weight was given to it.
+    """
+
+    instance: TensorDict
+    features: Features
+    embeddings: Any
+    rollouts: Rollouts
+    log_likelihood: Tensor
+    entropy: Tensor | None = None
+
+    @property
+    def cost(self) -> Tensor:
+        """``[B, R]``."""
+        return self.rollouts.cost
 
 
 class REINFORCE(RoutingModule):
@@ -25,9 +57,12 @@ class REINFORCE(RoutingModule):
     teacher-forced pass from the same encoding, which has the gradient of back-propagation through
     every decoding step.
 
+    A step has four parts, each of which a subclass may override by itself: `draw` the instances,
+    `roll_out`, `advantage`, `loss`.
+
     Parameters
     ----------
-    env, policy, optimizer, lr_scheduler, search, seed, weights
+    env, policy, optimizer, lr_scheduler, search, seed, weights, lr_interval
         See `RoutingModule`.
     baseline
         What sampled costs are compared with; the mean over rollouts by default.
@@ -42,6 +77,9 @@ class REINFORCE(RoutingModule):
         Weight of the best rollout of each instance, those of the others being 1: above 1 the policy
         learns to have one good rollout among many, not many fair ones (Wang et al. 2024, Leader
         Reward).
+    entropy
+        Weight of the entropy of the choices, which keeps the policy from settling early. The
+        probabilities of every choice are then kept: above 0, a step takes more time and memory.
     """
 
     epochs: Tensor  # that ended, baseline included
@@ -60,14 +98,19 @@ class REINFORCE(RoutingModule):
         starts: int = 0,
         scale: CostScale | None = None,
         leader: float = 1.0,
+        entropy: float = 0.0,
+        lr_interval: Interval = "epoch",
     ):
-        super().__init__(env, policy, optimizer, lr_scheduler, search, seed, weights)
+        super().__init__(env, policy, optimizer, lr_scheduler, search, seed, weights, lr_interval)
         if samples < 1:
             raise InputError(f"samples: {samples}, expected 1 or more")
         if starts < -1:
             raise InputError(f"starts: {starts}, expected -1 or more")
         if not leader >= 1:
             raise InputError(f"leader: {leader}, expected 1 or more")
+        if not entropy >= 0:
+            raise InputError(f"entropy: {entropy}, expected 0 or more")
+        self.entropy = entropy
         self.baseline = baseline or RolloutMean()
         self.baseline.attach(env, policy)
         self.samples = samples
@@ -77,11 +120,25 @@ class REINFORCE(RoutingModule):
         self.register_buffer("epochs", torch.tensor(0))
 
     def training_step(self, batch: TensorDict, batch_idx: int) -> Tensor:
-        instance, _ = split(batch)
+        instance = self.draw(batch, batch_idx)
+        sampled = self.roll_out(instance, batch_idx)
+        loss = self.loss(sampled)
+        values = {"train/cost": sampled.cost.mean(), "train/loss": loss}
+        if sampled.entropy is not None:
+            values["train/entropy"] = sampled.entropy.mean()
+        self.log_dict(values, prog_bar=True, batch_size=len(sampled.cost))
+        return loss
+
+    def draw(self, batch: TensorDict, batch_idx: int) -> TensorDict:
+        """The instances ``[B]`` to learn from: those of the batch; others may be their views."""
+        return self.split(batch)[0]
+
+    def roll_out(self, instance: TensorDict, batch_idx: int) -> "Sampled":
+        """Samples rollouts of instances, and scores them with gradient from the same encoding."""
         features = self.env.features(instance)
         embeddings = self.policy.encode(features)
         first = self._first(instance)
-        sampled = rollout(
+        found = rollout(
             self.env,
             self.policy,
             instance,
@@ -92,25 +149,34 @@ class REINFORCE(RoutingModule):
             embeddings,
             record=True,
         )
-        assert sampled.trajectory is not None  # it was asked for
-        log_likelihood = self.policy.evaluate(embeddings, sampled.trajectory)
-        loss = self.loss(sampled.cost, log_likelihood, instance, features)
-        values = {"train/cost": sampled.cost.mean(), "train/loss": loss}
-        self.log_dict(values, prog_bar=True, batch_size=len(sampled.cost))
-        return loss
+        trajectory = found.trajectory
+        assert trajectory is not None  # it was asked for
+        if not self.entropy:
+            likelihood, entropy = self.policy.evaluate(embeddings, trajectory), None
+        else:
+            if not isinstance(trajectory, Trajectory):  # a fast rollout saw no probabilities
+                forced = int(first is not None)
+                trajectory = replay(self.env, instance, found.actions, forced)
+            likelihood, entropy = scored(self.policy.log_probs(embeddings, trajectory), trajectory)
+        return Sampled(instance, features, embeddings, found, likelihood, entropy)
 
-    def loss(
-        self, cost: Tensor, log_likelihood: Tensor, instance: TensorDict, features: Features
-    ) -> Tensor:
+    def advantage(
+        self, cost: Tensor, instance: TensorDict, features: Features
+    ) -> tuple[Tensor, Tensor | float]:
         """
-        The surrogate whose gradient is the policy gradient, plus the baseline's own loss.
+        By how much each rollout is worse than expected, in units of the scale.
 
         Parameters
         ----------
-        cost, log_likelihood
+        cost
             ``[B, R]``.
         instance, features
             For the baseline.
+
+        Returns
+        -------
+        tuple
+            The advantage ``[B, R]`` without gradient, and the baseline's own loss.
         """
         baseline, extra = self.baseline(cost, instance, features)
         advantage = cost - baseline
@@ -119,7 +185,13 @@ class REINFORCE(RoutingModule):
         if self.leader != 1:
             best = cost.argmin(-1, keepdim=True)
             advantage = advantage.scatter(-1, best, self.leader * advantage.gather(-1, best))
-        return (advantage * log_likelihood).mean() + extra
+        return advantage, extra
+
+    def loss(self, sampled: "Sampled") -> Tensor:
+        """The surrogate whose gradient is the policy gradient, plus the baseline's own loss."""
+        advantage, extra = self.advantage(sampled.cost, sampled.instance, sampled.features)
+        loss = (advantage * sampled.log_likelihood).mean() + extra
+        return loss if sampled.entropy is None else loss - self.entropy * sampled.entropy.mean()
 
     def on_train_start(self) -> None:
         # A checkpoint of an epoch's last step was written before that epoch's end, and Lightning
@@ -142,3 +214,23 @@ class REINFORCE(RoutingModule):
             return None
         count = self.starts if self.starts > 0 else self.env.num_customers(instance)
         return self.env.starts(instance, count)
+
+
+def scored(log_probs: Tensor, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
+    """
+    Log-likelihood and mean entropy of the free choices of rollouts, each ``[B, R]``.
+
+    Parameters
+    ----------
+    log_probs
+        Of all nodes at every step, ``[B, R, T, N]``; minus infinity where the mask forbids.
+    trajectory
+        The rollouts.
+    """
+    free = trajectory.free
+    chosen = log_probs.gather(-1, trajectory.actions.unsqueeze(-1)).squeeze(-1)
+    possible = log_probs.isfinite()
+    finite = torch.where(possible, log_probs, 0)  # before the product: 0 * inf has no gradient
+    entropy = -torch.where(possible, finite.exp() * finite, 0).sum(-1)
+    choices = free.sum(-1).clamp(min=1)
+    return torch.where(free, chosen, 0).sum(-1), torch.where(free, entropy, 0).sum(-1) / choices

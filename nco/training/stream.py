@@ -7,6 +7,7 @@ import lightning as L
 import torch
 from tensordict import TensorDict
 
+from nco.data.errors import InputError
 from nco.data.seeding import seeded
 
 
@@ -69,6 +70,7 @@ class StreamedData(L.LightningDataModule, ABC):
 
     def __init__(self, batches: int, seed: int):
         super().__init__()
+        at_least(1, batches=batches)
         self.batches = batches
         self.seed = seed
         self._stream: Stream | None = None
@@ -91,6 +93,20 @@ class StreamedData(L.LightningDataModule, ABC):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Lets the stream begin where another one stood."""
         self._position = state_dict["position"]
+
+
+def at_least(least: int, **numbers: int) -> None:
+    """
+    Refuses numbers, given by name, that are too small.
+
+    Raises
+    ------
+    InputError
+        One is.
+    """
+    for name, number in numbers.items():
+        if number < least:
+            raise InputError(f"{name}: {number}, expected {least} or more")
 
 
 class Fixed:

@@ -6,6 +6,7 @@ from math import inf, isfinite
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 from tensordict import TensorDict
 
@@ -51,7 +52,7 @@ class Throughput(L.Callback):
         self.printed, self.recent = now, 0
         pace = (now - self.begun) / max(1, trainer.global_step - self.first_step)
         line = f"step {trainer.global_step}: {rate:.0f} instances/s"
-        left = steps_left(trainer) * pace
+        left = seconds_left(trainer, pace)
         if isfinite(left):
             line += f", {duration(left)} to the end"
         bar = trainer.progress_bar_callback
@@ -64,6 +65,22 @@ def steps_left(trainer: L.Trainer) -> float:
     if trainer.max_steps > 0:
         ends.append(trainer.max_steps)
     return min(end if end > 0 else inf for end in ends) - trainer.global_step
+
+
+def seconds_left(trainer: L.Trainer, pace: float) -> float:
+    """
+    Seconds until a run ends, by its number of steps or epochs or by ``max_time``.
+
+    Parameters
+    ----------
+    trainer
+        Of the run.
+    pace
+        Seconds a step.
+    """
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    limits = [left for timer in timers if (left := timer.time_remaining()) is not None]
+    return max(0.0, min([steps_left(trainer) * pace, *limits]))
 
 
 def duration(seconds: float) -> str:

@@ -3,13 +3,20 @@
 from typing import Any, Literal
 
 import lightning as L
+import torch
 from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
-from lightning.pytorch.accelerators import Accelerator
+from lightning.pytorch.accelerators import Accelerator, MPSAccelerator
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
+from nco.data.errors import InputError
 from nco.training.checkpoints import Checkpoints
 from nco.training.logger import tell
 from nco.training.precision import fitting_precision
+
+
+def _has_gpu(accelerator: str) -> bool:
+    """Whether there is a CUDA device, or for ``gpu`` any other one that Lightning knows."""
+    return torch.cuda.is_available() or (accelerator == "gpu" and MPSAccelerator.is_available())
 
 
 class Trainer(L.Trainer):
@@ -39,6 +46,10 @@ class Trainer(L.Trainer):
         enable_checkpointing: bool | None = None,
         **settings: Any,
     ):
+        if accelerator in ("gpu", "cuda") and not _has_gpu(accelerator):
+            raise InputError(
+                f"accelerator: {accelerator!r}, but there is no such device: expected cpu or auto"
+            )
         asked = precision == "auto"
         if precision == "auto":
             precision = fitting_precision(accelerator)

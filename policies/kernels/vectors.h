@@ -38,6 +38,7 @@
 
 typedef float V __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 typedef int32_t VI __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
+typedef uint32_t VU __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
 const I W = WIDTH;
 const int GROUP = 16 / WIDTH;  // vectors of 16 channels
@@ -62,15 +63,15 @@ static inline V all(float x) { return V{} + x; }
 static inline float larger(float a, float b) { return a > b ? a : b; }
 
 // The halves of a vector on each other, until four numbers are left.
-typedef float V4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float V4 __attribute__((vector_size(16)));
 
 #if WIDTH > 4
-template <class Wide, class Half>
-static inline void halve(Wide x, Half& low, Half& high) {
+template <class Wide, class Narrow>
+static inline void halve(Wide x, Narrow& low, Narrow& high) {
     memcpy(&low, &x, sizeof low);
     memcpy(&high, reinterpret_cast<const char*>(&x) + sizeof low, sizeof high);
 }
-typedef float V8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float V8 __attribute__((vector_size(32)));
 #endif
 
 static inline float sum4(V4 x) { return (x[0] + x[2]) + (x[1] + x[3]); }
@@ -126,8 +127,9 @@ static inline float highest(const float* s, I padded) {
 // exp for x <= 88 with a relative error of 2e-7 (Cephes); not below exp(-87). NaN stays NaN.
 static inline V decay(V x) {
     V low = all(-87.f) > x ? all(-87.f) : x;
-    const V magic = all(12582912.f);
-    V n = (low * 1.44269504088896341f + magic) - magic;
+    const V magic = all(12582912.f);  // beside it, a number's last bits are the nearest whole one
+    const V shifted = low * 1.44269504088896341f + magic;
+    V n = shifted - magic;
     V r = low - n * 0.693359375f + n * 2.12194440e-4f;
     V p = all(1.9875691500e-4f);
     p = p * r + 1.3981999507e-3f;
@@ -136,7 +138,9 @@ static inline V decay(V x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.f;
-    VI bits = (__builtin_convertvector(n, VI) + 127) << 23;
+    VU bits;
+    memcpy(&bits, &shifted, sizeof(V));
+    bits = (bits + 127) << 23;
     V power;
     memcpy(&power, &bits, sizeof(V));
     return p * power;
@@ -300,7 +304,6 @@ static void spread(const float* weights, I padded, const float* rows, I stride, 
 
 typedef uint16_t Half;  // bfloat16
 typedef uint16_t VS __attribute__((vector_size(2 * WIDTH), aligned(2), may_alias));
-typedef uint32_t VU __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
 static inline V get(const float* p) { return load(p); }
 static inline void put(float* p, V x) { store(p, x); }

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from nco.data import make_instance
 from nco.data.atomic import atomic
 from nco.data.dataset import load_instances, read_costs, save_instances
 from nco.data.errors import InputError
 from nco.data.formats import read, read_solution, read_tour, write_solution
 from nco.data.formats.json_file import KEYS
-from nco.data.instance import make_instance
 
 VRP = """NAME : tiny
 TYPE : CVRP

@@ -11,13 +11,13 @@ import torch
 from jsonargparse import ArgumentParser
 
 from nco.cli.generators import make_generator
+from nco.data import make_instance
 from nco.data.cities import City, city_files, read_city, write_cities
 from nco.data.errors import InputError
 from nco.data.generators import CityGenerator, InstanceGenerator
 from nco.data.generators.attributes import Demands, Windows
 from nco.data.generators.cities import synthetic_city
 from nco.data.generators.streets import StreetPlan, _crossings, _streets, draw_city
-from nco.data.instance import make_instance
 from nco.data.metric import Metric, pairwise
 from nco.data.seeding import seeded
 from nco.envs import problem

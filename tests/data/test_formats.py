@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tensordict import TensorDict
 
+from nco.data import make_instance
 from nco.data.errors import InputError, InputWarning
 from nco.data.formats import (
     FileInstance,
@@ -22,7 +23,6 @@ from nco.data.formats import (
     write_tour,
 )
 from nco.data.formats.rounding import METRICS, euclidean_metric
-from nco.data.instance import make_instance
 from nco.data.metric import Metric, pairwise
 from tests.benchmark_data import benchmark_data
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from nco.data import make_instance
 from nco.data.errors import InputError, InputWarning
 from nco.data.formats import FileInstance, read, write
-from nco.data.instance import make_instance, num_depots, num_nodes
+from nco.data.instance import num_depots, num_nodes
 from nco.data.metric import Metric, pairwise
 from nco.envs import PROBLEMS, Route, problem
 from tests.benchmark_data import benchmark_data
@@ -101,17 +102,18 @@ def test_vroom_shipments(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (("vehicles", 0, "breaks"), [], "vehicles[0]: 'breaks' is not supported"),
-        (("jobs", 0, "priority"), 3, "jobs[0]: 'priority' is not supported"),
+        (("vehicles", 0, "breaks"), [{"id": 1}], "vehicles[0]: 'breaks' is not supported"),
+        (("jobs", 0, "priority"), 101, "jobs[0].priority: '101', expected an integer from 0 to"),
+        (("jobs", 0, "setup"), 5, "jobs[0]: 'setup' is not supported"),
         (("vehicles", 0, "costs"), {"per_km": 3}, "vehicles[0].costs: 'per_km' is not supported"),
-        (("vehicles", 0, "end_index"), 1, "vehicles[0].end_index: expected the start, 0, or none"),
+        (("vehicles", 0, "end_index"), 9, "vehicles[0].end_index: '9', expected an integer"),
         (("vehicles", 0, "capacity"), [1, 2], "vehicles[0].capacity: 2 dimensions, expected one"),
-        (("jobs", 1, "time_windows"), [[0, 1], [2, 3]], "jobs[1].time_windows: expected one"),
+        (("jobs", 1, "time_windows"), [[0, 1], [2, 3]], "jobs[1].time_windows: 2 windows"),
         (("jobs", 1, "location_index"), 4, "jobs[1].location_index: '4', expected an integer"),
         (("jobs", 1, "pickup"), [2.5], "jobs[1].pickup: '2.5', expected an integer"),
         (("shipments",), [{}], "shipments[0].pickup: 'None', expected a JSON object"),
         (("matrices", "car", "costs"), DURATIONS, "per_hour beside a matrix of costs"),
-        (("matrices", "car", "durations", 1, 2), None, "durations[1][2]: 'None', expected a numb"),
+        (("matrices", "car", "durations", 1, 2), "x", "durations[1][2]: 'x', expected a number"),
         (("matrices",), {}, "matrices: 0 profiles, expected one"),
         (("vehicles", 1, "profile"), "truck", "vehicles[1].profile: there is no other matrix"),
     ],
@@ -275,7 +277,8 @@ def test_osrm_table(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"code": "NoTable"}, "code 'NoTable', expected 'Ok'"),
-        ({"durations": [[0, None], [1, 0]]}, "durations[0][1]: 'None', expected a number"),
+        ({"durations": [[0, "x"], [1, 0]]}, "durations[0][1]: 'x', expected a number"),
+        ({"demands": [0, 1]}, "'demands' is not supported, expected code, durations"),
         ({"durations": [[0, 1], [1, 0]]}, "4 places, expected at least 2, the same in both"),
         ({"durations": [[0, 1, 2], [1, 0, 2]]}, "durations[0]: 3 entries, expected 2"),
         ({"sources": OSRM["sources"][::-1]}, "sources and destinations differ"),

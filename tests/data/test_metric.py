@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensordict import TensorDict
 
-from nco.data.instance import make_instance
+from nco.data import make_instance
 from nco.data.metric import Metric, leg, legs_from, pairwise
 from tests.benchmark_data import benchmark_data
 

@@ -1,5 +1,6 @@
 """Files that people had trouble with: each is solved right, or refused for the right reason."""
 
+import itertools
 import json
 import re
 import shutil
@@ -16,6 +17,8 @@ from nco.data.formats import FileInstance, read, write
 from nco.data.metric import pairwise
 from nco.envs import problem
 from nco.evaluation.best_known import check_best_known
+from nco.solution.files import numbered
+from nco.solvers.registry import find_solver
 from tests.benchmark_data import benchmark_data
 
 INF = float("inf")
@@ -42,6 +45,29 @@ ROWS: list[tuple[str, float | None, str]] = [
     ("21-cordeau.txt", 104.1531987, ""),
     ("22-concorde.txt", None, "2 instances, one a line"),
     ("36-evrptw.txt", None, r"layouts of \.txt files: .*Solomon.*; found 'StringID Type x"),
+    ("08b-osrm-sources0.json", None, "1 sources and 4 destinations, expected a square table"),
+    ("08c-osrm-allnull.json", 4300.1, "durations are all null"),
+    ("08d-osrm-noroute.json", None, "Table using 4 coordinates found none"),
+    ("11-no-matrix.json", None, "matrices is missing"),
+    ("12-vroom-doc-start-end.json", 5461, ""),
+    ("18-no-packing.json", None, "no feasible solution|no solution exists"),
+    ("41a-breaks-empty.json", 2700, ""),
+    ("41b-priority0.json", 2700, ""),
+    ("41c-options.json", 2700, ""),
+    ("45-unit-euc.tsp", 0, r"coordinates span 0\.3 x 0\.25 and EUC_2D rounds"),
+    ("19c-labelled.csv", 15861, ""),
+    ("19d-semicolon.csv", 1586.1, ""),
+    ("27b-latitude.csv", 9.885753307, ""),
+    ("55-solomon.csv", 41.29706982, "no capacity, .*: vehicles carry any load"),
+    ("58-inf.csv", 15, ""),
+    ("58b-bigM.csv", 15, "1 entries of 999999999 are taken for missing arcs"),
+    ("58c-missing.csv", 15, ""),
+    ("58d-diag-bigM.csv", 12, ""),
+    ("62c-utf16.csv", 448.5971606, ""),
+    ("62e-extra-columns.csv", 448.5971606, "columns id, address are kept and state no rule"),
+    ("62f-lng.csv", 448.5971606, ""),
+    ("62g-windows.csv", 20, ""),
+    ("51b-points.json", None, "an object of type, features; expected .* VROOM .* OSRM"),
 ]
 
 
@@ -264,3 +290,278 @@ def test_published_solutions_are_believed(folder: str) -> None:
         env = problem(file.problem, instance=file.instance)
         assert check_best_known(env, file, warned.append).best_known == file.best_known
         assert not warned, warned
+
+
+DURATIONS = [[0, 4, 9, 5], [3, 0, 2, 7], [8, 1, 0, 2], [6, 7, 3, 0]]
+
+
+def vroom(
+    vehicles: list[dict[str, Any]], jobs: list[dict[str, Any]], **more: object
+) -> dict[str, Any]:
+    """A request over four places."""
+    vehicles = [{"id": k, **vehicle} for k, vehicle in enumerate(vehicles)]
+    jobs = [{"id": k, **job} for k, job in enumerate(jobs)]
+    matrices = {"car": {"durations": DURATIONS}}
+    return {"vehicles": vehicles, "jobs": jobs, "matrices": matrices, **more}
+
+
+def best_of(request: dict[str, Any], tmp_path: Path) -> tuple[float, list[list[int]]]:
+    """Cost and routes that every classical solver finds."""
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(request))
+    file = read(path)
+    env = problem(file.problem, instance=file.instance)
+    found = [
+        solver.solve(env, file.instance, 0.3, 1)
+        for solver in (find_solver("pyvrp").build(), find_solver("ortools").build())
+    ]
+    assert all(solution.feasible for solution in found)
+    assert found[0].cost == pytest.approx(found[1].cost)
+    return found[0].cost, numbered(env, file, found[0].vehicle_routes)
+
+
+@pytest.mark.parametrize("start", [0, 1, None])
+@pytest.mark.parametrize("end", [0, 2, None])
+def test_vehicles_end_anywhere(tmp_path: Path, start: int | None, end: int | None) -> None:
+    """A route from one place to another, or without a start or an end, as brute force finds it."""
+    ends = {"start_index": start, "end_index": end}
+    jobs = [{"location_index": k} for k in (3, 1, 2)]
+    request = vroom([ends], jobs)
+    if start is None and end is None:
+        with pytest.raises(InputError, match="neither start_index nor end_index"):
+            best_of(request, tmp_path)
+        return
+
+    def length(order: tuple[int, ...]) -> int:
+        stops = [*([] if start is None else [start]), *order, *([] if end is None else [end])]
+        return sum(DURATIONS[a][b] for a, b in itertools.pairwise(stops))
+
+    least = min(map(length, itertools.permutations((1, 2, 3))))
+    assert best_of(request, tmp_path)[0] == least
+
+
+def test_vehicles_of_different_ends(tmp_path: Path) -> None:
+    """Vehicles that end where they like beside such that return: the cheapest assignment."""
+    kinds = [
+        {"start_index": 0, "end_index": 3},
+        {"start_index": 0},
+        {"start_index": 0, "end_index": 0},
+    ]
+    vehicles = [{**kind, "capacity": [1]} for kind in kinds]
+    jobs = [{"location_index": k, "delivery": [1]} for k in (1, 2, 3)]
+    ends = [3, None, 0]
+    least = min(
+        sum(
+            DURATIONS[0][place] + (0 if end is None else DURATIONS[place][end])
+            for place, end in zip(order, ends, strict=True)
+        )
+        for order in itertools.permutations((1, 2, 3))
+    )
+    assert best_of(vroom(vehicles, jobs), tmp_path)[0] == least
+
+
+def test_priorities_of_jobs(tmp_path: Path) -> None:
+    """Of what cannot all be served the largest sum of priorities is, then most jobs."""
+    loads, priorities = (2, 2, 3), (5, 6, 10)  # of 4: the two small ones, 11, before the large one
+    jobs = [
+        {"location_index": k + 1, "delivery": [load], "priority": priority}
+        for k, (load, priority) in enumerate(zip(loads, priorities, strict=True))
+    ]
+    vehicle = {"start_index": 0, "end_index": 0, "capacity": [4]}
+    assert [sorted(route) for route in best_of(vroom([vehicle], jobs), tmp_path)[1]] == [[1, 2]]
+    jobs[0]["priority"] = 3  # 9 against 10
+    assert best_of(vroom([vehicle], jobs), tmp_path)[1] == [[3]]
+    del jobs[0]["priority"], jobs[1]["priority"]
+    jobs[2]["priority"] = 0
+    jobs[0]["priority"] = 1  # with another of priority 0: two jobs rather than one
+    assert [sorted(route) for route in best_of(vroom([vehicle], jobs), tmp_path)[1]] == [[1, 2]]
+    roomy = {**vehicle, "capacity": [7]}
+    assert best_of(vroom([roomy], jobs), tmp_path)[0] == 5 + 3 + 1 + 3
+
+
+def test_keys_that_state_nothing(tmp_path: Path) -> None:
+    """Neutral values, null and options change nothing; others of the same keys are refused."""
+    vehicle, job = {"start_index": 0, "end_index": 0}, {"location_index": 1}
+    plain = instance(tmp_path, json.dumps(vroom([vehicle], [job])), "t.json")
+    idle = vroom(
+        [{**vehicle, "breaks": [], "steps": [], "skills": None, "costs": {"per_km": 0}}],
+        [{**job, "setup": 0, "priority": 0, "time_windows": None, "service_per_type": {}}],
+        options={"g": True},
+    )
+    assert same(plain, instance(tmp_path, json.dumps(idle), "t.json"))
+    for key, value in (("setup", 3), ("breaks", [{}])):
+        with pytest.raises(InputError, match=f"jobs.0.: '{key}' is not supported"):
+            instance(tmp_path, json.dumps(vroom([vehicle], [{**job, key: value}])), "t.json")
+
+
+def test_several_windows_of_a_job(tmp_path: Path) -> None:
+    """Windows that touch are one, windows outside every shift are none; a choice is refused."""
+    vehicle = {"start_index": 0, "end_index": 0, "time_window": [10, 30]}
+
+    def windows(*stated: list[int]) -> list[float]:
+        request = vroom([vehicle], [{"location_index": 1, "time_windows": list(stated)}])
+        file = instance(tmp_path, json.dumps(request), "t.json")
+        return file.instance["time_windows"][0, 1].tolist()
+
+    assert windows([20, 25], [12, 20]) == [12, 25]
+    assert windows([0, 5], [12, 20], [40, 50]) == [12, 20]
+    with pytest.raises(InputError, match="2 windows that vehicles can meet, expected one"):
+        windows([12, 14], [20, 22])
+
+
+def test_null_is_a_missing_arc(tmp_path: Path) -> None:
+    """What a router cannot reach is infinitely far in OSRM's tables and VROOM's matrices."""
+    rows: list[list[float | None]] = [list(row) for row in DURATIONS]
+    rows[0][2] = None
+    osrm = instance(tmp_path, json.dumps({"code": "Ok", "durations": rows}), "t.json")
+    assert osrm.instance["distance"][0, 0].tolist() == [0, 4, INF, 5]
+    vehicle = {"start_index": 0, "end_index": 0}
+    request = vroom([vehicle], [{"location_index": k} for k in (1, 2, 3)])
+    request["matrices"]["car"]["durations"] = rows
+    assert best_of(request, tmp_path)[0] == 5 + 3 + 1 + 3  # 0 3 2 1 0
+
+
+TABLE = """# capacity: 10
+name,x,y,demand,ready,due,service
+Hub,0,0,,0,100,
+A,3,4,5,10,20,5
+B,0,5,6,,,2
+"""
+
+
+def spelled(
+    text: str, tmp_path: Path, name: str = "t.csv", encoding: str = "utf-8"
+) -> FileInstance:
+    """What a table in some encoding is read as."""
+    (tmp_path / name).write_text(text, encoding=encoding)
+    return read(tmp_path / name)
+
+
+def test_spellings_of_one_table(tmp_path: Path) -> None:
+    """Separators, encodings, decimal commas, synonyms and cases of titles change nothing."""
+    plain = spelled(TABLE, tmp_path)
+    assert plain.problem == "vrptw" and plain.labels == ("Hub", "A", "B")
+    assert plain.instance["time_windows"][0].tolist() == [[0, 100], [10, 20], [0, INF]]
+    assert plain.instance["service_time"][0].tolist() == [0, 5, 2]
+    for other in (
+        TABLE.replace(",", ";"),
+        TABLE.replace(",", ";").replace("3;4;5", "3,0;4,000;5"),
+        TABLE.replace(",", "\t"),
+        TABLE.replace(",", "|").replace("# capacity: 10", "# Capacity : 10"),
+        TABLE.replace("name,x,y,demand", "Customer,X_Coord,YCOORD.,Qty").replace(
+            "ready,due,service", "Ready Time,DUE DATE,Service time (min)"
+        ),
+        TABLE.replace("name,x,y,demand,ready,due", "Stop,x,y,Load,TW Start,tw_end"),
+    ):
+        assert same(plain, spelled(other, tmp_path)), other
+    for encoding in ("utf-8-sig", "utf-16", "latin-1"):
+        accented = spelled(TABLE.replace("Hub", "Genève"), tmp_path, encoding=encoding)
+        assert same(plain, accented) and accented.labels == ("Genève", "A", "B")
+    assert same(plain, spelled(TABLE.replace(",", "\t"), tmp_path, "t.tsv"))
+
+
+def test_times_of_day(tmp_path: Path) -> None:
+    """08:30 is 510 minutes after midnight; without a speed the unit of distance is told."""
+    text = TABLE.replace("10,20,5", "08:30,09:15:30,5").replace("0,100", "00:00,24:00")
+    with pytest.warns(InputWarning, match="times of day are minutes"):
+        file = spelled(text, tmp_path)
+    assert file.instance["time_windows"][0].tolist() == [[0, 1440], [510, 555.5], [0, INF]]
+    driven = spelled(f"# speed: 0.5\n# shift: 08:00-17:00\n{text}", tmp_path)
+    assert driven.instance["speed"].tolist() == [[0.5]]
+    assert driven.instance["time_windows"][0, 0].tolist() == [480, 1020]
+    with pytest.raises(InputError, match=r"line 4: .*'25:00', expected a time of day"):
+        spelled(text.replace("08:30", "25:00"), tmp_path)
+
+
+def test_fleets_of_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table of vehicles beside the nodes, with costs, shifts and counts, and back again."""
+    nodes = "name,x,y,demand\nHub,0,0,0\nA,3,4,5\nB,0,5,6\n"
+    (tmp_path / "vehicles.csv").write_text(
+        "name,capacity,count,fixed cost,shift start,shift end\nvan,6,2,1,0,50\ntruck,12,1,20,,\n"
+    )
+    file = spelled(nodes, tmp_path)
+    assert file.instance["capacity"].tolist() == [[6, 12]]
+    assert file.instance["vehicle_count"].tolist() == [[2, 1]]
+    assert file.instance["fixed_cost"].tolist() == [[1, 20]]
+    assert file.instance["time_windows"][0, :2].tolist() == [[0, 50], [0, INF]]
+    assert (file.vehicle_names, file.vehicles) == (("van", "truck"), (0, 0, 1))
+    row, err = solved(tmp_path / "t.csv", tmp_path, capsys)
+    assert (row["cost"], err) == (22, "")  # two vans, 10 + 1 each, before a truck of over 33
+    write(tmp_path / "again.csv", file)
+    assert (tmp_path / "again.vehicles.csv").is_file()
+    assert same(file, read(tmp_path / "again.csv"))
+    with pytest.raises(InputError, match=r"capacity beside .*vehicles.csv, expected one of them"):
+        spelled(f"# capacity: 5\n{nodes}", tmp_path)
+    (tmp_path / "vehicles.csv").write_text("name,capacity,colour\nvan,6,red\n")
+    with pytest.raises(InputError, match="column 'colour', expected one of name, capacity"):
+        spelled(nodes, tmp_path)
+
+
+def test_columns_are_written_back(tmp_path: Path) -> None:
+    """What states no rule is told, kept and written again; so is all that is read."""
+    text = (
+        TABLE.replace("service\n", "service,phone\n")
+        .replace("100,", "100,0,1")
+        .replace("20,5", "20,5,2")
+        .replace(",,2", ",,2,3")
+    )
+    with pytest.warns(InputWarning, match="columns phone are kept and state no rule"):
+        file = spelled(text, tmp_path)
+    assert file.columns == {"phone": ("1", "2", "3")}
+    write(tmp_path / "again.csv", file)
+    with pytest.warns(InputWarning):
+        again = read(tmp_path / "again.csv")
+    assert same(file, again) and again.columns == file.columns and again.labels == file.labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",P,Q,R\nP,0,5,\nQ,6,0,3\nR,7,2,0\n",
+        "from/to;P;Q;R\nP;0;5,0;inf\nQ;6;0;3\nR;7;2;0\n",
+        "P,Q,R\n0,5,NaN\n6,0,3\n7,2,0\n",
+        "P,0,5,99999\nQ,6,0,3\nR,7,2,0\n",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::nco.data.errors.InputWarning")
+def test_labelled_matrices(tmp_path: Path, text: str) -> None:
+    """Names in the first row, the first column or both; empty cells and inf are no way."""
+    file = spelled(text, tmp_path)
+    assert file.labels == ("P", "Q", "R") and file.problem == "tsp"
+    assert file.instance["distance"][0].tolist() == [[0, 5, INF], [6, 0, 3], [7, 2, 0]]
+    write(tmp_path / "again.csv", file)
+    again = read(tmp_path / "again.csv")
+    assert same(file, again) and again.labels == file.labels
+
+
+def test_swapped_coordinates(tmp_path: Path) -> None:
+    """A latitude beyond a pole is told, with what may have happened."""
+    with pytest.raises(InputError, match=r"lat: '120.5', .* are latitude and longitude swapped"):
+        spelled("lat,lon\n120.5,31\n121,32\n", tmp_path)
+
+
+def test_workbooks(tmp_path: Path) -> None:
+    """A workbook is read as its sheets would be in CSV, times of day and a fleet included."""
+    pytest.importorskip("openpyxl")
+    pandas = pytest.importorskip("pandas")
+    plain = spelled(TABLE, tmp_path)
+    head, *rows = [line.split(",") for line in TABLE.splitlines()[1:]]
+    cells = [[row[0], *(float(cell) if cell else None for cell in row[1:])] for row in rows]
+    nodes = pandas.DataFrame(cells, columns=head)
+    fleet = pandas.DataFrame({"name": ["van"], "capacity": [10], "count": [99]})
+    with pandas.ExcelWriter(tmp_path / "t.xlsx") as book:
+        nodes.to_excel(book, sheet_name="stops", index=False)
+        fleet.to_excel(book, sheet_name="vehicles", index=False)
+    assert same(plain, read(tmp_path / "t.xlsx"))
+    (tmp_path / "broken.xlsx").write_bytes(b"PK no zip")
+    with pytest.raises(InputError, match="no Excel workbook"):
+        read(tmp_path / "broken.xlsx")
+
+
+def test_a_unit_square_is_hardly_rounded(tmp_path: Path) -> None:
+    """Whole distances of a unit square are 0 or 1, which is told; --rounding none tells nothing."""
+    path = tmp_path / "u.vrp"
+    path.write_text(cvrp().replace("7.4", "0.74"))
+    with pytest.warns(InputWarning, match="EUC_2D rounds distances to whole numbers"):
+        read(path)
+    read(path, "none")

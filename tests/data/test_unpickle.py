@@ -117,7 +117,7 @@ def test_missing_files_are_told(tmp_path: Path) -> None:
     """A missing file or a folder is one line with its name."""
     with pytest.raises(InputError, match=r"none\.pkl: no such file"):
         unpickle(tmp_path / "none.pkl")
-    with pytest.raises(InputError, match="cannot be read, is a folder"):
+    with pytest.raises(InputError, match="cannot be read, Is a directory"):
         unpickle(tmp_path)
 
 

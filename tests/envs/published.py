@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
-from nco.data.instance import make_instance
+from nco.data import make_instance
 from nco.data.unpickle import unpickle
 from nco.envs import Route
 from tests.benchmark_data import benchmark_data

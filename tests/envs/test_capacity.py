@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensordict import TensorDict
 
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.envs import Route, problem
 
 
 def instance(demand: list[int], capacity: int) -> TensorDict:
     n = len(demand)
-    return make_instance(
+    return from_tensors(
         locs=torch.rand(1, n, 2, generator=torch.Generator().manual_seed(n)),
         demand=torch.tensor([demand]),
         capacity=torch.tensor([capacity]),

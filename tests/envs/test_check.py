@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nco.data.instance import make_instance
+from nco.data import make_instance
 from nco.envs import Route, problem
 from nco.solution import judge
 from tests.envs.random_instances import draw, rollout

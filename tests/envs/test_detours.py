@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nco.data.instance import make_instance
+from nco.data import make_instance
 from nco.data.metric import Metric
 from nco.envs import PROBLEMS, problem
 from nco.envs.checking.shortest_ways import ShortestWays

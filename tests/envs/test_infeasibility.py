@@ -7,7 +7,7 @@ import torch
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.envs import Route, problem
 from nco.envs.problems.compose import compose, says
 from nco.solvers.ortools import ORTools
@@ -23,7 +23,7 @@ def one(**fields: Any) -> TensorDict:
         name: value if isinstance(value, torch.Tensor) else torch.as_tensor([value])
         for name, value in fields.items()
     }
-    return make_instance(**({} if "distance" in tensors else {"locs": LINE}), **tensors)
+    return from_tensors(**({} if "distance" in tensors else {"locs": LINE}), **tensors)
 
 
 def windows(rows: dict[int, tuple[float, float]]) -> torch.Tensor:
@@ -138,7 +138,7 @@ def test_no_vehicle_for_a_customer() -> None:
     places = torch.tensor([[[0.0, 0], [0, 0], [5, 0], [0, 4]]])
     allowed = torch.tensor([[[1, 1, 0, 0], [1, 1, 0, 1]]])
     fields = {"depots": torch.zeros(1, 2).long(), "allowed": allowed}
-    instance = make_instance(
+    instance = from_tensors(
         locs=places,
         **fields,
         demand=torch.tensor([[0, 0, 1, 6]]),

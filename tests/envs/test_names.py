@@ -95,5 +95,5 @@ def test_families() -> None:
 @pytest.mark.parametrize("name", ["", "vr", "vrpp", "tspmb", "ovrpltwx", "mtvrpb", "bvrp"])
 def test_other_names_are_refused(name: str) -> None:
     """What no rule composes is unknown, however close."""
-    with pytest.raises(InputError, match="is unknown, expected one of tsp"):
+    with pytest.raises(InputError, match="is unknown, the nearest names are"):
         row_of(name)

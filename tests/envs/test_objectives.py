@@ -7,7 +7,7 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from nco.data.instance import make_instance
+from nco.data import make_instance
 from nco.envs import (
     DepotRoutes,
     FleetRoutes,

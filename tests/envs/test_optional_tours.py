@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensordict import TensorDict
 
-from nco.data.instance import make_instance
+from nco.data import make_instance
 from nco.data.metric import Metric
 from nco.envs import PROBLEMS, Route, RoutingEnv, problem
 from nco.envs.checking.infeasibility import unservable_customers

@@ -40,9 +40,15 @@ some = settings(max_examples=6)
 
 
 def test_unknown_problems_are_refused() -> None:
-    """A name that is not in the table is the user's error, and the message lists the table."""
-    with pytest.raises(InputError, match="'vrpxyz' is unknown, expected one of tsp, cvrp"):
+    """A name that is not in the table is an error that tells the nearest three."""
+    with pytest.raises(
+        InputError, match="'vrpxyz' is unknown, the nearest names are vrpl, vrpb, pvrp"
+    ):
         problem("vrpxyz")
+    with pytest.raises(
+        InputError, match=r"'CVRPWT' is unknown, the nearest names are cvrp, (\w+), "
+    ):
+        problem("CVRPWT")
 
 
 def allowed_rollouts_are_feasible(env: RoutingEnv, instance: TensorDict, seed: int) -> None:

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensordict import TensorDict
 
-from nco.data import metric
-from nco.data.instance import make_instance
+from nco.data import make_instance, metric
 from nco.envs import Route, RoutingEnv, problem
 from nco.envs.constraints.split_capacity import deliveries
 from tests.envs.random_instances import draw, rollout

@@ -7,7 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nco.data.instance import make_instance
+from nco.data import make_instance
 from nco.data.metric import Metric
 from nco.envs import DepotRoutes, FleetRoutes, Route, RoutingEnv
 from nco.envs.constraint import Constraint

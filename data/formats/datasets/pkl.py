@@ -34,7 +34,7 @@ from torch import Tensor
 
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
-from nco.data.instance import SCHEMA, make_instance
+from nco.data.instance import SCHEMA, from_tensors
 from nco.data.limits import require_size
 from nco.data.unpickle import unpickle
 from nco.data.values import attributes, check_values
@@ -295,7 +295,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def _checked(source: str, **fields: Tensor) -> TensorDict:
-    instances = make_instance(**fields)
+    instances = from_tensors(**fields)
     try:
         check_values(instances)
     except InputError as error:

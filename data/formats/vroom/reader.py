@@ -3,13 +3,17 @@ VROOM's JSON (https://github.com/VROOM-Project/vroom/blob/master/docs/API.md): v
 shipments and matrices.
 
 VROOM minimises ``costs`` where the matrix has some, else the ``durations`` in seconds: these are
-the instance's distances. Every task has to be served; vehicles that are alike are one depot node.
-What has no place in the instance (breaks, priorities, several dimensions or windows, another end
-than the start) is refused by its key. ``distances`` say nothing here: VROOM looks at them for
-costs of kilometres only, which are refused.
+the instance's distances. Vehicles that are alike are one depot node. If one ends elsewhere than
+it starts, or starts or ends anywhere, the arcs that leave its depot node are those of its start and
+the arcs that return are those of its end. Without priorities every task has to be served; with
+some, each job that is left out costs more than all routes can, by VROOM's order: the largest sum of
+priorities first, then most jobs, then the least cost.
+
+What has no place in the instance (breaks, setups, several dimensions, several windows that vehicles
+can meet) is refused by its key, unless its value states nothing. ``distances`` say nothing here:
+VROOM looks at them for costs of kilometres only, which are refused; nor do ``options``.
 """
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,59 +22,18 @@ from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
-from nco.data.formats.json_parts import (
-    amount,
-    count,
-    items,
-    keys_of,
-    matrix,
-    member,
-    parse,
-    place,
-)
+from nco.data.formats.json_parts import items, keys_of, matrix, member, parse
 from nco.data.formats.problem_name import routing_problem
 from nco.data.formats.rounding import Rounding
-from nco.data.instance import make_instance
-from nco.data.numbers import MAX_INTEGER, shown
-
-INF = float("inf")
-UNENDING = MAX_INTEGER  # end of a window that does not close, where a moment opens it
-PER_HOUR = 3600  # VROOM's: a second costs 1
-_VEHICLE = (
-    *("id", "description", "profile", "start", "start_index", "end", "end_index", "capacity"),
-    *("skills", "time_window", "speed_factor", "costs", "max_travel_time"),
+from nco.data.formats.vroom.entries import (
+    INF,
+    Task,
+    Vehicle,
+    read_job,
+    read_shipment,
+    read_vehicle,
 )
-_TASK = (
-    *("id", "description", "location", "location_index", "service", "time_windows"),
-    *("delivery", "pickup", "skills"),
-)
-
-
-@dataclass(frozen=True)
-class _Vehicle:
-    index: int
-    place: tuple[float, ...]
-    is_open: bool
-    capacity: int
-    fixed_cost: float
-    unit_cost: float
-    speed: float
-    limit: float
-    window: tuple[float, float]
-    skills: frozenset[int]
-
-
-@dataclass(frozen=True)
-class _Task:
-    label: str
-    index: int
-    place: tuple[float, ...]
-    service: float
-    window: tuple[float, float]
-    skills: frozenset[int]
-    demand: int = 0
-    backhaul: int = 0
-    shipment: int = 0
+from nco.data.instance import SCHEMA, from_tensors
 
 
 def looks_like_vroom(text: str) -> bool:
@@ -90,29 +53,30 @@ def read_vroom(text: str, path: Path, rounding: Rounding) -> FileInstance:
     """
     if rounding != "auto":
         raise InputError(f"{path}: rounding {rounding!r}, expected none for a matrix")
-    content = member(parse(text, path), str(path), ("vehicles", "jobs", "shipments", "matrices"))
+    known = ("vehicles", "jobs", "shipments", "matrices")
+    content = member(parse(text, path), str(path), known, {"options": (), "config": ()})
     fields, profile = _matrices(content, path)
     nodes = len(fields["distance"])
     vehicles = [
-        _vehicle(entry, f"{path}: vehicles[{k}]", nodes, profile)
+        read_vehicle(entry, f"{path}: vehicles[{k}]", nodes, profile)
         for k, entry in enumerate(items(content.get("vehicles"), f"{path}: vehicles"))
     ]
-    if not vehicles or len({vehicle.is_open for vehicle in vehicles}) > 1:
-        raise InputError(f"{path}: vehicles: none, or some without end, expected all alike in that")
+    if not vehicles:
+        raise InputError(f"{path}: vehicles: none, expected some")
+    shifts = [vehicle.window for vehicle in vehicles]
     tasks = [
-        _task(entry, f"{path}: jobs[{k}]", nodes)
+        read_job(entry, f"{path}: jobs[{k}]", nodes, shifts)
         for k, entry in enumerate(items(content.get("jobs", []), f"{path}: jobs"))
     ]
     jobs = len(tasks)
     for k, entry in enumerate(items(content.get("shipments", []), f"{path}: shipments")):
-        tasks += _shipment(entry, f"{path}: shipments[{k}]", nodes)
+        tasks += read_shipment(entry, f"{path}: shipments[{k}]", nodes, shifts)
     if not tasks:
         raise InputError(f"{path}: jobs and shipments: none, expected some")
     kinds = list(dict.fromkeys(vehicles))
     numbers = tuple(kinds.index(vehicle) for vehicle in vehicles)
-    rows: list[_Vehicle | _Task] = [*kinds, *tasks]
-    order = torch.tensor([row.index for row in rows])
-    fields = {name: value[order][:, order] for name, value in fields.items()}
+    rows: list[Vehicle | Task] = [*kinds, *tasks]
+    fields = {name: _arranged(value, kinds, tasks) for name, value in fields.items()}
     if all(row.place for row in rows):
         fields["locs"] = torch.tensor([row.place for row in rows], dtype=torch.double)
     timed = "duration" in fields
@@ -122,20 +86,75 @@ def read_vroom(text: str, path: Path, rounding: Rounding) -> FileInstance:
     if timed and any(kind.unit_cost != 1 for kind in kinds):
         raise InputError(f"{path}: per_hour beside a matrix of costs, expected one of them")
     if len(kinds) > 1:
-        fields["depots"] = torch.tensor([kind.index for kind in kinds])
+        fields["depots"] = torch.tensor(_homes(kinds, nodes))
     counts = [numbers.count(k) for k in range(len(kinds))]
     if min(counts) < len(tasks):
         fields["vehicle_count"] = torch.tensor(counts)
-    instance = make_instance(**{key: value.unsqueeze(0) for key, value in fields.items()})
+    if any(task.priority for task in tasks):
+        if jobs < len(tasks):
+            raise InputError(f"{path}: priority of jobs beside shipments, expected none")
+        fields["penalty"] = _penalties(fields, kinds, tasks)
+    instance = from_tensors(**{key: value.unsqueeze(0) for key, value in fields.items()})
     labels = (*("vehicle" for _ in kinds), *(task.label for task in tasks))
-    known = numbers if len(kinds) > 1 else None
-    name = routing_problem(instance)
-    return FileInstance(path.stem, name, instance, path, labels, vehicles=known)
+    return FileInstance(
+        path.stem,
+        routing_problem(instance),
+        instance,
+        path,
+        labels,
+        vehicles=numbers if len(kinds) > 1 else None,
+        request=content,
+    )
+
+
+def _arranged(value: Tensor, kinds: list[Vehicle], tasks: list[Task]) -> Tensor:
+    """A matrix between depot nodes, which leave from their start and return to their end."""
+    stops = [task.index for task in tasks]
+    rows = torch.tensor([*((kind.start or 0) for kind in kinds), *stops])
+    columns = torch.tensor([*((kind.end or 0) for kind in kinds), *stops])
+    if all(kind.end is None for kind in kinds):  # open routes, which the instance has a flag for
+        columns = rows
+    value = value[rows][:, columns]
+    for node, kind in enumerate(kinds):
+        if kind.start is None:
+            value[node] = 0
+        if kind.end is None and not torch.equal(rows, columns):
+            value[:, node] = 0
+    return value.fill_diagonal_(0)
+
+
+def _homes(kinds: list[Vehicle], nodes: int) -> list[int]:
+    """A number for each depot node, equal where kinds start and end at the same places."""
+    ends = [(kind.start, kind.end) for kind in kinds]
+    open_ends = all(end is None for _, end in ends)
+    return [
+        start
+        if start is not None and (start == end or open_ends)
+        else nodes + ends.index((start, end))
+        for start, end in ends
+    ]
+
+
+def _penalties(fields: dict[str, Tensor], kinds: list[Vehicle], tasks: list[Task]) -> Tensor:
+    """What leaving out a job costs: more than all routes, and of less priority less in any sum."""
+    distance = fields["distance"]
+    longest = torch.where(distance.isfinite(), distance, 0).amax(0).sum()
+    dearest = max(kind.unit_cost for kind in kinds) * max(1.0, 1 / min(k.speed for k in kinds))
+    # Every node is left and reached once at most, every route returns.
+    most = 2 * longest * dearest + len(tasks) * (max(k.fixed_cost for k in kinds) + longest)
+    step = most.ceil() + 1
+    ranks = [task.priority * (len(tasks) + 1) + 1 for task in tasks]
+    return torch.tensor([*[0] * len(kinds), *ranks], dtype=torch.double) * step
 
 
 def _matrices(content: dict[str, Any], path: Path) -> tuple[dict[str, Tensor], str]:
     """Distances, with durations where there are costs beside them; and of what profile."""
-    profiles = member(content.get("matrices"), f"{path}: matrices")
+    if "matrices" not in content:
+        raise InputError(
+            f"{path}: matrices is missing: places alone tell no travel times, expected "
+            "matrices.car.durations, the table of a router (OSRM, Valhalla)"
+        )
+    profiles = member(content["matrices"], f"{path}: matrices")
     if len(profiles) != 1:
         raise InputError(f"{path}: matrices: {len(profiles)} profiles, expected one")
     ((profile, stated),) = profiles.items()
@@ -152,85 +171,7 @@ def _matrices(content: dict[str, Any], path: Path) -> tuple[dict[str, Tensor], s
     return {"distance": costs, "duration": durations}, profile
 
 
-def _vehicle(entry: Any, where: str, nodes: int, profile: str) -> _Vehicle:
-    entry = member(entry, where, _VEHICLE)
-    if entry.get("profile", "car") != profile:
-        raise InputError(f"{where}.profile: there is no other matrix than {shown(profile)}")
-    costs = member(entry.get("costs", {}), f"{where}.costs", ("fixed", "per_hour"))
-    start = count(entry.get("start_index"), f"{where}.start_index", nodes - 1)
-    is_open = "end_index" not in entry and "end" not in entry
-    if not is_open and entry.get("end_index") != start:
-        raise InputError(f"{where}.end_index: expected the start, {start}, or none")
-    return _Vehicle(
-        start,
-        tuple(place(entry["start"], f"{where}.start")) if "start" in entry else (),
-        is_open,
-        # A capacity of no dimension bounds nothing.
-        _load(entry["capacity"], f"{where}.capacity") if entry.get("capacity") else MAX_INTEGER,
-        amount(costs.get("fixed", 0), f"{where}.costs.fixed"),
-        amount(costs.get("per_hour", PER_HOUR), f"{where}.costs.per_hour") / PER_HOUR,
-        amount(entry.get("speed_factor", 1), f"{where}.speed_factor", 1e-3),
-        amount(entry["max_travel_time"], f"{where}.max_travel_time")
-        if "max_travel_time" in entry
-        else INF,
-        _window([entry["time_window"]] if "time_window" in entry else [], f"{where}.time_window"),
-        _skills(entry, where),
-    )
-
-
-def _task(entry: Any, where: str, nodes: int, known: tuple[str, ...] = _TASK, **load: int) -> _Task:
-    entry = member(entry, where, known)
-    loads = load or {
-        name: _load(entry[key], f"{where}.{key}")
-        for name, key in (("demand", "delivery"), ("backhaul", "pickup"))
-        if key in entry
-    }
-    return _Task(
-        str(entry.get("description", entry.get("id", ""))),
-        count(entry.get("location_index"), f"{where}.location_index", nodes - 1),
-        tuple(place(entry["location"], f"{where}.location")) if "location" in entry else (),
-        amount(entry.get("service", 0), f"{where}.service"),
-        _window(entry.get("time_windows", []), f"{where}.time_windows"),
-        _skills(entry, where),
-        **loads,
-    )
-
-
-def _shipment(entry: Any, where: str, nodes: int) -> list[_Task]:
-    """The pickup and its delivery, one behind the other."""
-    entry = member(entry, where, ("amount", "skills", "pickup", "delivery"))
-    load = _load(entry.get("amount", [0]), f"{where}.amount")
-    skills = _skills(entry, where)
-    known = tuple(key for key in _TASK if key not in ("delivery", "pickup", "skills"))
-    return [
-        replace(
-            _task(entry.get(key), f"{where}.{key}", nodes, known, shipment=amount), skills=skills
-        )
-        for key, amount in (("pickup", load), ("delivery", 0))
-    ]
-
-
-def _load(value: Any, where: str) -> int:
-    if len(items(value, where)) != 1:
-        raise InputError(f"{where}: {len(value)} dimensions, expected one")
-    return count(value[0], where)
-
-
-def _window(value: Any, where: str) -> tuple[float, float]:
-    if not items(value, where):
-        return 0.0, INF
-    if len(value) > 1 or len(items(value[0], where)) != 2:
-        raise InputError(f"{where}: expected one window [first, last]")
-    first, last = (amount(moment, where) for moment in value[0])
-    return first, INF if last == UNENDING else last
-
-
-def _skills(entry: dict[str, Any], where: str) -> frozenset[int]:
-    listed = items(entry.get("skills", []), f"{where}.skills")
-    return frozenset(count(skill, f"{where}.skills") for skill in listed)
-
-
-def _of_nodes(kinds: list[_Vehicle], tasks: list[_Task], jobs: int) -> dict[str, Tensor]:
+def _of_nodes(kinds: list[Vehicle], tasks: list[Task], jobs: int) -> dict[str, Tensor]:
     """Loads and times, where there are any; behind so many jobs come pairs of tasks."""
     none = [0] * len(kinds)
     loads = {
@@ -257,7 +198,7 @@ def _of_nodes(kinds: list[_Vehicle], tasks: list[_Task], jobs: int) -> dict[str,
     return fields
 
 
-def _of_vehicles(kinds: list[_Vehicle], tasks: list[_Task], costs: bool) -> dict[str, Tensor]:
+def _of_vehicles(kinds: list[Vehicle], tasks: list[Task], costs: bool) -> dict[str, Tensor]:
     """What differs from a plain vehicle."""
     capacity = torch.tensor([kind.capacity for kind in kinds])
     fields = {"capacity": capacity[0] if bool((capacity == capacity[0]).all()) else capacity}
@@ -277,6 +218,12 @@ def _of_vehicles(kinds: list[_Vehicle], tasks: list[_Task], costs: bool) -> dict
         flags = [[int(task.skills <= kind.skills) for task in tasks] for kind in kinds]
         own = torch.ones(len(kinds), len(kinds), dtype=torch.long)
         fields["allowed"] = torch.cat([own, torch.tensor(flags)], 1)
-    if kinds[0].is_open:
+    if all(kind.end is None for kind in kinds):
         fields["open_route"] = torch.tensor(1)
+    for name in dict.fromkeys(name for kind in kinds for name, _ in kind.more):
+        field = SCHEMA[name]
+        values = [dict(kind.more).get(name, field.neutral) for kind in kinds]
+        value = torch.tensor(values, dtype=torch.long if field.integer else torch.double)
+        same = not field.shape and bool((value == value[0]).all())
+        fields[name] = value[0] if same else value
     return fields

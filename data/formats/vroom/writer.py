@@ -19,8 +19,8 @@ from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.problem_name import routing_problem
-from nco.data.formats.vroom.reader import PER_HOUR, UNENDING
-from nco.data.instance import num_depots, num_nodes
+from nco.data.formats.vroom.entries import PER_HOUR, UNENDING
+from nco.data.instance import SCHEMA, num_depots, num_nodes
 from nco.data.metric import Metric, pairwise
 from nco.data.neutral import says_nothing
 from nco.data.values import attributes
@@ -46,7 +46,8 @@ def write_vroom(path: Path, file: FileInstance) -> None:
     """
     instance = file.instance
     for name in attributes(instance):
-        if name not in _WRITTEN and not says_nothing(name, instance[name]):
+        known = name in _WRITTEN or SCHEMA[name].vroom is not None
+        if not known and not says_nothing(name, instance[name]):
             raise InputError(f"{path}: VROOM's JSON has no place for {name}, expected .json")
     if "capacity" not in instance.keys():
         raise InputError(f"{path}: no capacity, expected a problem with vehicles")
@@ -120,6 +121,9 @@ class _Writer:
             if "allowed" in self.instance.keys():
                 flags = self.instance["allowed"][0, k].tolist()
                 vehicle["skills"] = [node for node in self.customers if flags[node]]
+            for name, field in SCHEMA.items():
+                if field.vroom is not None and name in self.instance.keys():
+                    vehicle[field.vroom] = self._whole(self._per_vehicle(name, 0)[k], name)
             kinds.append(vehicle)
         order = self.order
         if order is None:

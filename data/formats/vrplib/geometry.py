@@ -16,6 +16,7 @@ METRICS = {
     metric.name: metric
     for metric in (Metric.CEIL_2D, Metric.ATT, Metric.GEO, Metric.MAN_2D, Metric.MAX_2D)
 }
+FEW_NODES = 100_000  # may be stated without being there: a section says best what it lacks
 EXACT = "EXACT_2D"  # unrounded: LKH's name, no other program's
 WEIGHT_TYPES = ("EUC_2D", *METRICS, "EXPLICIT", EXACT)
 
@@ -30,7 +31,11 @@ def dimension(document: Document) -> int:
         The file does not state it, or fewer than two.
     """
     stated = document.specification("DIMENSION", "the number of nodes")
-    return integer(stated.value, f"{document.where(stated.line)}: DIMENSION", 2)
+    where = f"{document.where(stated.line)}: DIMENSION"
+    n = integer(stated.value, where, 2)
+    if n > max(there := document.tokens, FEW_NODES):
+        raise InputError(f"{where} {n}, but the sections of the file have {there} numbers in all")
+    return n
 
 
 def distances(

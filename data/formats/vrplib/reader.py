@@ -15,7 +15,7 @@ from nco.data.formats.vrplib.geometry import dimension, distances, node_names
 from nco.data.formats.vrplib.sections import Document, scan
 from nco.data.formats.vrplib.types import KINDS, REFUSED
 from nco.data.formats.vrplib.vrp import SECTIONS, SPECIFICATIONS, read_vrp
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.numbers import integer, shown
 
 # What states no rule of its own, or a rule of the distances. Everything else is an error.
@@ -76,7 +76,7 @@ def _tour(document: Document, rounding: Rounding, symmetric: bool) -> FileInstan
     fields = distances(document, n, rounding)
     if symmetric and "distance" in fields:
         _symmetric(document, fields["distance"])
-    instance = make_instance(**{key: value.unsqueeze(0) for key, value in fields.items()})
+    instance = from_tensors(**{key: value.unsqueeze(0) for key, value in fields.items()})
     name = "tsp" if symmetric else "atsp"
     numbers = tuple(str(k + document.first) for k in range(n))
     labels = node_names(document, n)

@@ -16,7 +16,7 @@ from nco.data.errors import InputError
 from nco.data.numbers import shown
 
 _SECTION = re.compile(r"([A-Z_]+)_SECTION\s*:?\s*", re.IGNORECASE)
-_SPECIFICATION = re.compile(r"([A-Za-z][A-Za-z0-9_ ]*?)\s*:(.*)")
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*")
 _BARE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)\s+(\S.*)")  # KEY VALUE, in front of all sections
 # Sections whose rows open with the number of a node.
 NODE_SECTIONS = (
@@ -60,6 +60,11 @@ class Document:
         """Lines and tokens of a section that is there."""
         return self.sections[name].rows
 
+    @property
+    def tokens(self) -> int:
+        """How many words all sections have: no list that the file states is longer."""
+        return sum(len(row) for section in self.sections.values() for _, row in section.rows)
+
     def where(self, line: int) -> str:
         """The opening of a message about a line."""
         return f"{self.path}, line {line}"
@@ -91,6 +96,17 @@ class Document:
         return self.sections[name]
 
 
+def _specification(line: str, in_front: bool) -> tuple[str, str] | None:
+    """Key and value of a line that is ``KEY : VALUE``, or ``KEY VALUE`` in front of sections."""
+    key, colon, value = line.partition(":")
+    key = key.rstrip()
+    if colon and _KEY.fullmatch(key):
+        return key.upper(), value.strip()
+    if in_front and (match := _BARE.fullmatch(line)):
+        return match[1].upper(), match[2].strip()
+    return None
+
+
 def scan(text: str, path: Path) -> Document:
     """
     Takes a file apart.
@@ -114,10 +130,8 @@ def scan(text: str, path: Path) -> Document:
             if section.name in document.sections:
                 raise InputError(f"{where}: {section.name}_SECTION comes twice, expected once")
             document.sections[section.name] = section
-        elif match := _SPECIFICATION.fullmatch(line) or (
-            _BARE.fullmatch(line) if section is None else None
-        ):
-            key, value = match[1].upper(), match[2].strip()
+        elif (stated := _specification(line, section is None)) is not None:
+            key, value = stated
             if key in document.specifications and key != "COMMENT":
                 raise InputError(f"{where}: {key} comes twice, expected once")
             document.specifications.setdefault(key, Specification(value, number))

@@ -20,7 +20,7 @@ from nco.data.formats.vrplib.fleet import FLEET, FLEET_SECTIONS, Fleet, Vehicle,
 from nco.data.formats.vrplib.geometry import dimension, distances, node_names, numbered
 from nco.data.formats.vrplib.sections import Document
 from nco.data.formats.vrplib.types import Kind, vehicle_steps
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.numbers import integer, real, shown
 
 UNBOUNDED = 10_000_000  # LKH's end of a window that never closes
@@ -78,7 +78,7 @@ def read_vrp(document: Document, kind: Kind, rounding: Rounding) -> FileInstance
         fields["linehaul_first"] = torch.tensor(1)
     if kind.open_route:
         fields["open_route"] = torch.tensor(1)
-    instance = make_instance(**{key: value.unsqueeze(0) for key, value in fields.items()})
+    instance = from_tensors(**{key: value.unsqueeze(0) for key, value in fields.items()})
     trips = any(vehicle.trips is not None for vehicle in fleet.kinds)
     return FileInstance(
         document.path.stem,

@@ -20,7 +20,7 @@ from pyvrp.search import (
 from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
-from nco.solvers.pyvrp.solver import draft_of, initial_solution, routes_of
+from nco.solvers.pyvrp.solver import data_model, initial_solution, routes_of
 
 UPDATE = 500  # iterations between looks at whether penalties fit
 # Solutions of late acceptance. PyVRP's 300 are for longer runs; a part is a small instance, which
@@ -53,8 +53,8 @@ class PyVRPSearch:
     """
 
     def __init__(self, env: RoutingEnv, instance: TensorDict):
-        self.draft = draft_of(env, instance)
-        self.data = self.draft.build()
+        self.model = data_model(env, instance)
+        self.data = self.model.build()
         self._best: pyvrp.Solution | None = None
 
     def begin(
@@ -84,7 +84,7 @@ class PyVRPSearch:
         """
         self._length = history
         rng = pyvrp.RandomNumberGenerator(seed % 2**32)
-        near = TIMED_NEIGHBOURS if self.draft.timed else NEIGHBOURS
+        near = TIMED_NEIGHBOURS if self.model.timed else NEIGHBOURS
         self._search = LocalSearch(
             self.data,
             rng,
@@ -128,7 +128,7 @@ class PyVRPSearch:
     def _read(self, routes: Sequence[Route]) -> pyvrp.Solution | None:
         if not routes:
             return None
-        return initial_solution(self.data, self.draft, routes)
+        return initial_solution(self.data, self.model, routes)
 
     def _adopt(self, solution: pyvrp.Solution) -> None:
         self._best = self._current = self._first = solution
@@ -162,7 +162,7 @@ class PyVRPSearch:
             self._accept(found, costs)
         if not self._best.is_feasible():
             return ()
-        return tuple(self.draft.shape.leave(routes_of(self.draft, self._best)))
+        return tuple(self.model.given.shape.leave(routes_of(self.model, self._best)))
 
     def _accept(self, found: pyvrp.Solution, costs: pyvrp.CostEvaluator) -> None:
         """Late acceptance (Burke and Bykov 2017), with both enhancements of section 4.2."""

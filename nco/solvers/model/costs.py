@@ -5,7 +5,7 @@ All objectives are sums over what vehicles drive, whom they visit and whom they 
 the longest route, which not every solver knows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from tensordict import TensorDict
 
 from nco.data.errors import InputError
 from nco.data.instance import num_nodes
+from nco.data.registry import Registry
 from nco.envs import RoutingEnv
 from nco.envs.objective import Objective
 from nco.envs.objectives import (
@@ -92,7 +93,7 @@ def costs(
     instance: TensorDict,
     shape: VehicleModel,
     solver: str,
-    table: dict[type[Objective], CostRow],
+    table: Mapping[type[Objective], CostRow],
 ) -> Costs:
     """
     The costs that an objective means.
@@ -135,7 +136,7 @@ def _add(
     instance: TensorDict,
     objective: Objective,
     weight: float,
-    table: dict[type[Objective], CostRow],
+    table: Mapping[type[Objective], CostRow],
 ) -> None:
     if type(objective) is Total:
         for term, share in zip(objective.terms, objective.weights, strict=True):
@@ -215,7 +216,7 @@ def _of_vehicles(
     return values
 
 
-SUMS: dict[type[Objective], CostRow] = {
+_OWN: dict[type[Objective], CostRow] = {
     Distance: _distance,
     FleetCost: _fleet_cost,
     VehiclesFirst: _vehicles_first,
@@ -224,4 +225,5 @@ SUMS: dict[type[Objective], CostRow] = {
     Penalty: _penalty,
     Prize: _prize,
 }
+SUMS: Registry[type[Objective], CostRow] = Registry("costs of", _OWN)
 LONGEST: dict[type[Objective], CostRow] = {Makespan: _makespan}

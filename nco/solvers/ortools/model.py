@@ -1,72 +1,93 @@
-"""OR-Tools' routing model in the making: what the rows of the tables add to."""
+"""OR-Tools' routing model: the terms that only it knows, and how it is built from all terms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from ortools.constraint_solver import pywrapcp
-from tensordict import TensorDict
 
-from nco.envs import RoutingEnv
-from nco.solvers.model.costs import Costs
-from nco.solvers.model.scaling import Scaling
-from nco.solvers.model.times import Times
-from nco.solvers.model.vehicles import VehicleModel
+from nco.data.errors import InputError
+from nco.solvers.model.scaling import LARGEST, Scaling
+from nco.solvers.model.terms import Forbidden, Given, Load, Term, Timed, Vehicles, of_kind
+from nco.solvers.model.times import Times, times
 
-Vector = list[int] | NDArray[np.int64]
+Vector = Sequence[int] | NDArray[np.int64]
+LARGEST_TIME = 2**40  # units of any time where the longest route is what counts
 
 
-@dataclass
-class Draft:
+@dataclass(frozen=True)
+class Add(Term):
     """
-    What is known of the model before it can be built.
+    Something that is added to the model itself: OR-Tools fixes the vehicles before.
 
     Parameters
     ----------
-    env, instance
-        The problem and one instance of it (batch size 1).
-    shape
-        Depots and customers. Each depot node is a kind of vehicle.
-    costs
-        What is minimised.
-    distance
-        ``[N, N]`` in the unit of the instance.
-    counts
-        ``[V]``, vehicles of each kind.
-    spare
-        ``[V]``, vehicles beyond those that there are: at a price that none is worth.
-    scaling
-        How costs become integers; known once the objective has spoken.
-    leave_out
-        Whether customers may be left out.
-    released
-        Whether routes wait for the release of what they carry; None where nothing has its time.
-    times
-        When things may happen, once a rule has asked.
-    first_solution, metaheuristic
-        OR-Tools' names of the first solution strategy and the local search that suit the problem.
-    reloads
-        Times that a vehicle of each kind may come back to its depot for another trip, ``[V]``.
-    steps
-        What to add to the model, in order.
+    step
+        Called with the `Model`, in the order of the terms.
     """
 
-    env: RoutingEnv
-    instance: TensorDict
-    shape: VehicleModel
-    costs: Costs
-    distance: NDArray[np.float64]
+    step: Callable[["Model"], None]
+
+
+@dataclass(frozen=True)
+class FirstSolution(Term):
+    """OR-Tools' name of a first solution strategy that suits the problem; the highest priority."""
+
+    strategy: str
+    priority: int = 1
+
+
+@dataclass(frozen=True)
+class VisitAll(Term):
+    """No customer may be left out."""
+
+
+@dataclass(frozen=True)
+class Reloads(Term):
+    """Times that a vehicle of each kind may come back for another trip, ``count [V]``."""
+
+    count: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What all terms together ask for.
+
+    Parameters
+    ----------
+    given
+        The problem and one instance of it.
+    counts
+        ``[V]``, vehicles of each kind.
+    reloads
+        See `Reloads`.
+    steps
+        What to add to the model, in order.
+    first_solution, metaheuristic
+        OR-Tools' names of the first solution strategy and the local search that suit the problem.
+    leave_out
+        Whether customers may be left out.
+    times
+        When things may happen; None where nothing has its time.
+    scaling
+        How costs become integers; known once the objective has spoken.
+    spare
+        ``[V]``, vehicles beyond those that there are: at a price that none is worth.
+    """
+
+    given: Given
     counts: NDArray[np.int64]
     reloads: NDArray[np.int64]
-    spare: NDArray[np.int64] | None = None
-    scaling: Scaling = field(default_factory=lambda: Scaling(1.0, exact=True))
-    leave_out: bool = False
-    released: bool | None = None
-    times: Times | None = None
-    first_solution: str = "SAVINGS"
+    steps: tuple[Callable[["Model"], None], ...]
+    first_solution: str
     metaheuristic: str = "GUIDED_LOCAL_SEARCH"
-    steps: list[Callable[["Model"], None]] = field(default_factory=list)
+    leave_out: bool = False
+    times: Times | None = None
+    scaling: Scaling = field(default_factory=lambda: Scaling(1.0, exact=True))
+    spare: NDArray[np.int64] | None = None
 
     @property
     def vehicles(self) -> list[int]:
@@ -80,12 +101,70 @@ class Draft:
     def stops(self) -> list[int]:
         """The node of each stop of the model: all nodes, and behind them depots to reload at."""
         again = [kind for kind, count in enumerate(self.reloads) for _ in range(count)]
-        return [*range(len(self.distance)), *again]
+        return [*range(len(self.given.distance)), *again]
 
-    def per_vehicle(self, name: str) -> list[float]:
-        """What each kind of vehicle has of an attribute, whether it is given once or for each."""
-        values: list[float] = self.instance[name][0].expand(len(self.shape.depots)).tolist()
-        return values
+
+def plan(given: Given, terms: Sequence[Term]) -> Plan:
+    """
+    Collects the terms of all rules.
+
+    Raises
+    ------
+    InputError
+        One rule waits for releases, and another does not.
+    """
+    from nco.solvers.ortools.loads import load
+    from nco.solvers.ortools.times import clock
+
+    counts = np.full(given.kinds, given.shape.vehicles)
+    for vehicles in of_kind(terms, Vehicles):
+        counts = np.minimum(counts, vehicles.count)
+    reloads = [np.array(term.count) for term in of_kind(terms, Reloads)]
+    single = given.kinds * given.shape.vehicles == 1
+    usual = FirstSolution("PATH_CHEAPEST_ARC" if single else "SAVINGS", 0)
+    hints = [usual, *of_kind(terms, FirstSolution)]
+    releases = {term.release for term in of_kind(terms, Timed)}
+    if len(releases) > 1:
+        raise InputError(
+            "ortools cannot express TimeWindows, expected release times for all rules or none"
+        )
+    steps: list[Callable[[Model], None]] = []
+    timed = False
+    for term in terms:
+        if isinstance(term, Add):
+            steps.append(term.step)
+        elif isinstance(term, Load):
+            steps += load(given, term)
+        elif isinstance(term, Forbidden):
+            steps.append(partial(_forbid, term, len(steps)))
+        elif isinstance(term, Timed) and not timed:
+            timed = True
+            steps.append(clock(given, term.release))
+    return Plan(
+        given=given,
+        counts=counts,
+        reloads=reloads[0] if reloads else np.zeros(given.kinds, dtype=np.int64),
+        steps=tuple(steps),
+        first_solution=max(hints, key=lambda hint: hint.priority).strategy,
+        leave_out=given.shape.optional and not of_kind(terms, VisitAll),
+        times=known_times(given, releases.pop()) if releases else None,
+    )
+
+
+def _forbid(term: Forbidden, number: int, model: "Model") -> None:
+    """A dimension that forbidden legs exceed."""
+    legs = term.legs.astype(np.int64)
+    free = np.zeros_like(legs)
+    each = [legs if term.kind in (None, kind) else free for kind in range(model.plan.given.kinds)]
+    transits, name = model.matrices(each), f"forbidden legs {number}"
+    model.routing.AddDimensionWithVehicleTransits(transits, 0, 0, True, name)
+
+
+def known_times(given: Given, release: bool) -> Times:
+    """When things may happen, in whole units."""
+    # The longest route is told apart from ties: its time has fewer units.
+    largest = LARGEST_TIME // (4 * len(given.distance)) if given.costs.longest else LARGEST
+    return times(given.instance, given.shape, largest, release)
 
 
 @dataclass(frozen=True)
@@ -99,7 +178,7 @@ class Model:
         Translates stops into indices of the model.
     routing
         The routing model.
-    draft
+    plan
         What it is built from.
     vehicles
         The kind of each vehicle.
@@ -109,17 +188,17 @@ class Model:
 
     manager: pywrapcp.RoutingIndexManager
     routing: pywrapcp.RoutingModel
-    draft: Draft
+    plan: Plan
     vehicles: list[int]
     stops: list[int]
 
     def customers(self) -> list[tuple[int, int]]:
         """Every customer with its index of the model."""
-        return [(node, self.manager.NodeToIndex(node)) for node in self.draft.shape.customers]
+        return [(node, self.manager.NodeToIndex(node)) for node in self.plan.given.shape.customers]
 
     def again(self) -> list[tuple[int, int]]:
         """Every stop to reload at: the kind of vehicle, and the index of the model."""
-        first = len(self.draft.distance)
+        first = len(self.plan.given.distance)
         return [
             (self.stops[stop], self.manager.NodeToIndex(stop))
             for stop in range(first, len(self.stops))
@@ -136,7 +215,7 @@ class Model:
         most
             More than a solution costs, added for spare vehicles.
         """
-        owned = int(self.draft.counts.sum())
+        owned = int(self.plan.counts.sum())
         for vehicle, kind in enumerate(self.vehicles):
             cost = int(units[kind]) + (most if vehicle >= owned else 0)
             if cost:
@@ -163,16 +242,18 @@ class Model:
         return [known[id(legs[kind])] for kind in self.vehicles]
 
 
-def build(draft: Draft) -> Model:
+def build(plan: Plan) -> Model:
     """The model that all rules together ask for."""
-    vehicles, stops = draft.vehicles, draft.stops
+    vehicles, stops = plan.vehicles, plan.stops
     manager = pywrapcp.RoutingIndexManager(len(stops), len(vehicles), vehicles, vehicles)
-    model = Model(manager, pywrapcp.RoutingModel(manager), draft, vehicles, stops)
-    for depot in set(draft.shape.depots) - set(vehicles):  # nobody starts there, and nobody goes
+    model = Model(manager, pywrapcp.RoutingModel(manager), plan, vehicles, stops)
+    for depot in set(plan.given.shape.depots) - set(
+        vehicles
+    ):  # without a start, and without a visit
         index = manager.NodeToIndex(depot)
         model.routing.AddDisjunction([index], 0)
         model.routing.ActiveVar(index).SetValue(0)
-    for step in draft.steps:
+    for step in plan.steps:
         step(model)
     return model
 
@@ -183,11 +264,3 @@ def as_lists(matrix: NDArray[np.int64]) -> list[list[int]]:
     if top >= matrix.size or int(matrix.min(initial=0)) < 0:
         return matrix.tolist()
     return np.arange(top + 1).astype(object)[matrix].tolist()
-
-
-def amounts(draft: Draft, name: str) -> list[int]:
-    """An amount of every node, 0 where it is absent."""
-    if name not in draft.instance.keys():
-        return [0] * len(draft.distance)
-    values: list[int] = draft.instance[name][0].tolist()
-    return values

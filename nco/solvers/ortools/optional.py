@@ -1,17 +1,19 @@
 """How OR-Tools' routing model expresses customers that may be left out."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from nco.data.errors import InputError
 from nco.envs.constraints import MinimumPrize
-from nco.solvers.ortools.model import Draft, Model
+from nco.solvers.model.terms import Given, Term
+from nco.solvers.ortools.model import Add, Model, VisitAll
 
 FINE = 2**40  # units of the largest prize: sums of 2^22 of them fit an int64
 
 
-def minimum_prize(draft: Draft, rule: MinimumPrize) -> None:
+def minimum_prize(given: Given, rule: MinimumPrize) -> Iterator[Term]:
     """
     A dimension sums the prizes, and the sum of its ends has a lower bound.
 
@@ -24,8 +26,8 @@ def minimum_prize(draft: Draft, rule: MinimumPrize) -> None:
             "ortools cannot express MinimumPrize, expected prizes that are known beforehand: "
             f"{rule.collected} is not"
         )
-    prize = draft.instance["prize"][0].double().cpu().numpy()
-    minimum = float(draft.instance["min_prize"][0])
+    prize = given.instance["prize"][0].double().cpu().numpy()
+    minimum = float(given.instance["min_prize"][0])
     if bool((prize == np.rint(prize)).all()):
         gains, bound = prize, minimum
     else:
@@ -33,7 +35,7 @@ def minimum_prize(draft: Draft, rule: MinimumPrize) -> None:
         gains, bound = np.floor(prize * factor), minimum * factor * (1 + len(prize) * 2.0**-50)
     units = gains.astype(np.int64)
     if int(units.sum()) < bound:
-        draft.leave_out = False
+        yield VisitAll()
         return
 
     def add(model: Model) -> None:
@@ -46,15 +48,12 @@ def minimum_prize(draft: Draft, rule: MinimumPrize) -> None:
         else:
             solver.Add(solver.Sum(ends) >= math.ceil(bound))
 
-    draft.steps.append(add)
+    yield Add(add)
 
 
-def disjunctions(draft: Draft) -> None:
+def disjunctions(model: Model) -> None:
     """Lets customers be left out, for what that costs."""
-
-    def add(model: Model) -> None:
-        worths = draft.scaling.integers(draft.costs.left_out) * draft.scaling.ties
-        for node, index in model.customers() if draft.leave_out else ():
-            model.routing.AddDisjunction([index], int(worths[node]))
-
-    draft.steps.append(add)
+    plan = model.plan
+    worths = plan.scaling.integers(plan.given.costs.left_out) * plan.scaling.ties
+    for node, index in model.customers() if plan.leave_out else ():
+        model.routing.AddDisjunction([index], int(worths[node]))

@@ -1,12 +1,11 @@
 """
 How OR-Tools' routing model expresses each rule of a problem. A new rule is one more row.
 
-A row is called with the draft of the model, and may change the vehicles there. What needs the
-model itself goes into ``draft.steps``, which run once the vehicles are settled: OR-Tools fixes
-them before anything can be added.
+A row gives the terms of a rule, see `nco.solvers.model.terms`, and changes nothing. What needs the
+model itself is an `nco.solvers.ortools.model.Add`: it runs once the vehicles are settled.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,7 @@ from nco.envs.constraints import (
 )
 from nco.solvers.model.length_limits import length_bounds
 from nco.solvers.model.scaling import bounding_scaling, steps
+from nco.solvers.model.terms import ROWS, Given, Term, TermRow, Vehicles
 from nco.solvers.ortools.loads import (
     capacity,
     linehaul_first,
@@ -40,7 +40,7 @@ from nco.solvers.ortools.loads import (
     maximum_load,
     one_commodity,
 )
-from nco.solvers.ortools.model import Draft, Model, amounts
+from nco.solvers.ortools.model import Add, FirstSolution, Model
 from nco.solvers.ortools.optional import minimum_prize
 from nco.solvers.ortools.pairs import pickup_delivery
 from nco.solvers.ortools.times import duration_limit, time_windows
@@ -48,11 +48,12 @@ from nco.solvers.ortools.times import duration_limit, time_windows
 FINE = 2**40  # units of the largest leg: sums of 2^22 of them fit an int64
 
 
-def _open_routes(draft: Draft, rule: OpenRoutes) -> None:
+def _open_routes(given: Given, rule: OpenRoutes) -> Iterable[Term]:
     """The shape has no way back."""
+    return ()
 
 
-def _distance_limit(draft: Draft, rule: DistanceLimit) -> None:
+def _distance_limit(given: Given, rule: DistanceLimit) -> Iterator[Term]:
     """
     A dimension bounds the length of each route.
 
@@ -60,14 +61,14 @@ def _distance_limit(draft: Draft, rule: DistanceLimit) -> None:
     up, and limits down, so that what is found is not too long: see
     `nco.solvers.model.length_limits`.
     """
-    nodes = len(draft.distance)
-    limit = np.array(draft.per_vehicle("distance_limit"))
+    nodes = len(given.distance)
+    limit = np.array(given.of_vehicles("distance_limit"))
     if np.isinf(limit).all():
         return
-    scaling = bounding_scaling(draft.distance, limit, FINE, steps(draft.instance))
-    legs = scaling.at_least(draft.distance)
-    pairs = {node: target for node, target in enumerate(amounts(draft, "delivery")) if target}
-    bounds = length_bounds(scaling, draft.distance, limit, draft.shape.depots, pairs)
+    scaling = bounding_scaling(given.distance, limit, FINE, steps(given.instance))
+    legs = scaling.at_least(given.distance)
+    pairs = {node: target for node, target in enumerate(given.of_nodes("delivery")) if target}
+    bounds = length_bounds(scaling, given.distance, limit, given.shape.depots, pairs)
     bounds = np.minimum(bounds, nodes * int(legs.max(initial=0)))
 
     def add(model: Model) -> None:
@@ -75,17 +76,16 @@ def _distance_limit(draft: Draft, rule: DistanceLimit) -> None:
         transit = model.matrix(legs)
         model.routing.AddDimensionWithVehicleCapacity(transit, 0, each, True, "length")
 
-    draft.steps.append(add)
+    yield Add(add)
 
 
-def _fleet(draft: Draft, rule: Fleet) -> None:
-    count = draft.instance["vehicle_count"][0].cpu().numpy()
-    draft.counts = np.minimum(draft.counts, count)
+def _fleet(given: Given, rule: Fleet) -> Iterator[Term]:
+    yield Vehicles(given.of_vehicles("vehicle_count"))
 
 
-def _minimum_routes(draft: Draft, rule: MinimumRoutes) -> None:
+def _minimum_routes(given: Given, rule: MinimumRoutes) -> Iterator[Term]:
     """So many vehicles do not drive straight home: the first ones where they are all alike."""
-    least = int(draft.instance["min_routes"][0])
+    least = int(given.instance["min_routes"][0])
 
     def add(model: Model) -> None:
         routing = model.routing
@@ -96,12 +96,12 @@ def _minimum_routes(draft: Draft, rule: MinimumRoutes) -> None:
         drives = [routing.ActiveVehicleVar(vehicle) for vehicle in range(len(model.vehicles))]
         routing.solver().Add(routing.solver().Sum(drives) >= least)
 
-    draft.first_solution = "PARALLEL_CHEAPEST_INSERTION"  # savings merge all they can
-    draft.steps.append(add)
+    yield FirstSolution("PARALLEL_CHEAPEST_INSERTION")  # savings merge all they can
+    yield Add(add)
 
 
-def _allowed_vehicles(draft: Draft, rule: AllowedVehicles) -> None:
-    allowed = draft.instance["allowed"][0].cpu().numpy().astype(bool)
+def _allowed_vehicles(given: Given, rule: AllowedVehicles) -> Iterator[Term]:
+    allowed = given.instance["allowed"][0].cpu().numpy().astype(bool)
 
     def add(model: Model) -> None:
         kinds = np.array(model.vehicles)
@@ -110,35 +110,36 @@ def _allowed_vehicles(draft: Draft, rule: AllowedVehicles) -> None:
                 vehicles = np.flatnonzero(allowed[kinds, node]).tolist()
                 model.routing.VehicleVar(index).SetValues([-1, *vehicles])
 
-    draft.first_solution = "PARALLEL_CHEAPEST_INSERTION"
-    draft.steps.append(add)
+    yield FirstSolution("PARALLEL_CHEAPEST_INSERTION")
+    yield Add(add)
 
 
-def _flexible_load(draft: Draft, rule: MixedLoad) -> None:
-    if bool(draft.instance["one_commodity"][0]):
-        one_commodity(draft, rule.exchanged)
+def _mixed_load(given: Given, rule: MixedLoad) -> Iterator[Term]:
+    if bool(given.instance["one_commodity"][0]):
+        yield from one_commodity(given, rule.exchanged)
     else:
-        maximum_load(draft, rule.usual)
+        yield from maximum_load(given, rule.usual)
 
 
-def without_trips(row: Callable[[Draft, Any], None]) -> Callable[[Draft, Any], None]:
+def without_trips(row: TermRow) -> TermRow:
     """A row for routes that are no trips of one vehicle."""
 
-    def checked(draft: Draft, rule: Constraint) -> None:
-        if draft.costs.trips:
+    def checked(given: Given, rule: Any) -> Iterable[Term]:
+        if given.costs.trips:
             raise InputError(
                 f"ortools cannot express {type(rule).__name__}, expected vehicles without trips"
             )
-        row(draft, rule)
+        return row(given, rule)
 
     return checked
 
 
-CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
+CONSTRAINTS = ROWS["ortools"]
+OWN: dict[type[Constraint], TermRow] = {
     Capacity: capacity,
     MaximumLoad: without_trips(maximum_load),
     OneCommodity: without_trips(one_commodity),
-    MixedLoad: without_trips(_flexible_load),
+    MixedLoad: without_trips(_mixed_load),
     LinehaulFirst: without_trips(linehaul_first),
     LinehaulOnEachRoute: without_trips(linehaul_on_each_route),
     PickupDelivery: without_trips(pickup_delivery),
@@ -152,3 +153,4 @@ CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
     AllowedVehicles: _allowed_vehicles,
     MinimumPrize: without_trips(minimum_prize),
 }
+CONSTRAINTS.own(OWN)

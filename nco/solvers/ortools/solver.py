@@ -5,7 +5,6 @@ import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 
 import numpy as np
@@ -16,20 +15,13 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import (
-    find_row,
-    never_worse,
-    refuse_hurried,
-    refuse_infeasible,
-    require_single,
-)
-from nco.solvers.model.costs import costs
+from nco.solvers.base import never_worse, refuse_hurried, refuse_infeasible, require_single
+from nco.solvers.model.collect import collect
+from nco.solvers.model.costs import LONGEST, SUMS
 from nco.solvers.model.fleet_size import enough
-from nco.solvers.model.missing_arcs import bridged, missing
 from nco.solvers.model.scaling import Scaling
-from nco.solvers.model.vehicles import SHAPES
-from nco.solvers.ortools.costs import OBJECTIVES, objective
-from nco.solvers.ortools.model import Draft, Model, build
+from nco.solvers.ortools.costs import priced, waiting
+from nco.solvers.ortools.model import Model, Plan, build, plan
 from nco.solvers.ortools.optional import disjunctions
 from nco.solvers.ortools.rules import CONSTRAINTS
 from nco.solvers.ortools.trips import reload
@@ -107,18 +99,18 @@ class ORTools:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
         refuse_hurried("ortools", instance, time_limit, PREPARING)
-        draft = _draft(env, require_single(instance))
+        wanted = _plan(env, require_single(instance))
         refuse_infeasible(env, instance, time_limit)
         deadline = began + (time_limit or self.default_time_limit)
         trace: Trace = []
         routes: Sequence[Route] = ()
-        for strategy, counts, spare in self._attempts(draft, start):
-            model = build(replace(draft, counts=counts, spare=spare))
-            _record(model.routing, draft.scaling, began, trace)
+        for strategy, counts, spare in self._attempts(wanted, start):
+            model = build(replace(wanted, counts=counts, spare=spare))
+            _record(model.routing, wanted.scaling, began, trace)
             model.routing.solver().ReSeed(seed)
             found = self._search(model, strategy, deadline, start)
             if found is not None:
-                routes = draft.shape.leave(_routes(model, found))
+                routes = wanted.given.shape.leave(_routes(model, found))
                 break
             if time.perf_counter() >= deadline:
                 break
@@ -127,10 +119,10 @@ class ORTools:
 
     def require(self, env: RoutingEnv, instance: TensorDict) -> None:
         """See `nco.solvers.base.Solver`."""
-        build(_draft(env, instance))
+        build(_plan(env, instance))
 
     def _attempts(
-        self, draft: Draft, start: Solution | None
+        self, wanted: Plan, start: Solution | None
     ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64] | None]]:
         """
         First solution strategies, vehicles and spare vehicles, until one finds a solution.
@@ -138,13 +130,14 @@ class ORTools:
         First as many vehicles as a good solution will need, then all there are. Where there are
         fewer, the first solution may need spare ones, which local search then tries to save.
         """
-        counts = draft.counts
-        few = enough(draft.env, draft.instance, draft.shape, draft.costs, draft.distance)
+        counts, given = wanted.counts, wanted.given
+        few = enough(given.env, given.instance, given.shape, given.costs, given.distance)
         if start is not None:
-            used = Counter(route.start for route in draft.shape.enter(start.vehicle_routes))
-            few = np.maximum(few, [used[depot] for depot in draft.shape.depots])
-        preferred = self.first_solution or draft.first_solution
-        if not draft.costs.trips and counts.sum() < few.sum():
+            used = Counter(route.start for route in given.shape.enter(start.vehicle_routes))
+            few = np.maximum(few, [used[depot] for depot in given.shape.depots])
+        preferred = self.first_solution or wanted.first_solution
+        must = not given.costs.trips and not given.shape.optional  # else some are left out
+        if must and counts.sum() < few.sum():
             # Savings hardly ever keep to a small fleet, and OR-Tools then searches in vain.
             strategy = self.first_solution or "PARALLEL_CHEAPEST_INSERTION"
             yield strategy, counts, np.where(counts > 0, 2 + counts // 2, 0)
@@ -161,7 +154,7 @@ class ORTools:
         self, model: Model, strategy: str, deadline: float, start: Solution | None
     ) -> pywrapcp.Assignment | None:
         """What OR-Tools finds until the deadline."""
-        parameters = self._parameters(model.draft, strategy)
+        parameters = self._parameters(model.plan, strategy)
         _limit(parameters, deadline)
         model.routing.CloseModelWithParameters(parameters)
         initial = _read(model, start)
@@ -169,7 +162,7 @@ class ORTools:
         return model.routing.SolveFromAssignmentWithParameters(initial, parameters)
 
     def _parameters(
-        self, draft: Draft, strategy: str
+        self, wanted: Plan, strategy: str
     ) -> routing_parameters_pb2.RoutingSearchParameters:
         parameters = pywrapcp.DefaultRoutingSearchParameters()
         parameters.first_solution_strategy = routing_enums_pb2.FirstSolutionStrategy.Value.Value(
@@ -177,13 +170,13 @@ class ORTools:
         )
         parameters.local_search_metaheuristic = (
             routing_enums_pb2.LocalSearchMetaheuristic.Value.Value(
-                self.metaheuristic or draft.metaheuristic
+                self.metaheuristic or wanted.metaheuristic
             )
         )
         if self.solutions is not None:
             parameters.solution_limit = self.solutions
         # Savings of a hundred neighbours each: as good as all of them, in a quarter of the time.
-        parameters.savings_parameters.neighbors_ratio = min(1.0, 100 / len(draft.distance))
+        parameters.savings_parameters.neighbors_ratio = min(1.0, 100 / len(wanted.given.distance))
         return parameters
 
 
@@ -198,41 +191,12 @@ def _limit(parameters: routing_parameters_pb2.RoutingSearchParameters, deadline:
     parameters.time_limit.FromMilliseconds(max(1, int(left * 1000)))
 
 
-def _draft(env: RoutingEnv, instance: TensorDict) -> Draft:
+def _plan(env: RoutingEnv, instance: TensorDict) -> Plan:
     """What the rows of the tables make of the problem."""
-    shape = find_row(SHAPES, env.visits, "ortools")(env.visits, instance)
-    rules = [(find_row(CONSTRAINTS, rule, "ortools"), rule) for rule in env.constraints]
-    env.require(instance)
-    closed, instance = missing(instance, shape), bridged(instance)
-    kinds = len(shape.depots)
-    draft = Draft(
-        env=env,
-        instance=instance,
-        shape=shape,
-        costs=costs(env, instance, shape, "ortools", OBJECTIVES),
-        distance=shape.distances(instance),
-        counts=np.full(kinds, shape.vehicles),
-        reloads=np.zeros(kinds, dtype=np.int64),
-        leave_out=shape.optional,
-    )
-    if kinds * shape.vehicles == 1:
-        draft.first_solution = "PATH_CHEAPEST_ARC"
-    if draft.costs.trips:
-        reload(draft)
-    for row, rule in rules:
-        row(draft, rule)
-    if closed is not None:
-        draft.steps.append(partial(_forbid, closed))
-    objective(draft)
-    if shape.optional:
-        disjunctions(draft)
-    return draft
-
-
-def _forbid(closed: NDArray[np.bool_], model: Model) -> None:
-    """No route has a leg of those ``[N, N]``."""
-    transit = model.matrix(closed.astype(np.int64))
-    model.routing.AddDimension(transit, 0, 0, True, "missing legs")
+    given, terms = collect("ortools", env, instance, CONSTRAINTS, {**SUMS, **LONGEST})
+    again = reload(given) if given.costs.trips else ()
+    found = priced(plan(given, [*again, *terms, *waiting(given)]))
+    return replace(found, steps=(*found.steps, disjunctions)) if given.shape.optional else found
 
 
 def _record(routing: pywrapcp.RoutingModel, scaling: Scaling, began: float, trace: Trace) -> None:
@@ -251,18 +215,18 @@ def _read(model: Model, start: Solution | None) -> pywrapcp.Assignment | None:
     """The start as OR-Tools' assignment; None where there is none, or none that it accepts."""
     if start is None or not start.feasible:
         return None
-    draft = model.draft
+    wanted = model.plan
     free = list(range(len(model.vehicles)))
     again: dict[int, list[int]] = defaultdict(list)
     for kind, index in model.again():
         again[kind].append(index)
     visits: list[list[int]] = [[] for _ in free]
-    for route in draft.shape.enter(start.vehicle_routes):
+    for route in wanted.given.shape.enter(start.vehicle_routes):
         indices = [model.manager.NodeToIndex(node) for node in route.visits]
         vehicle = next((v for v in free if model.vehicles[v] == route.start), None)
         if vehicle is None:
             return None
-        if not draft.costs.trips:
+        if not wanted.given.costs.trips:
             free.remove(vehicle)
         elif visits[vehicle]:
             kind = model.vehicles[vehicle]
@@ -276,7 +240,7 @@ def _read(model: Model, start: Solution | None) -> pywrapcp.Assignment | None:
 def _routes(model: Model, found: pywrapcp.Assignment) -> list[Route]:
     """What every vehicle drives, trip by trip; those that stay at home included."""
     routes = []
-    nodes = len(model.draft.distance)
+    nodes = len(model.plan.given.distance)
     for vehicle, kind in enumerate(model.vehicles):
         index = model.routing.Start(vehicle)
         trips: list[list[int]] = [[]]

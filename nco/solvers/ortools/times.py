@@ -1,68 +1,51 @@
 """How OR-Tools' routing model expresses when things happen, and how long routes take."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
-from nco.data.errors import InputError
 from nco.envs.constraints import DurationLimit, TimeWindows, TripWindows
-from nco.solvers.model.scaling import LARGEST
-from nco.solvers.model.times import Times, require_windows, times
-from nco.solvers.ortools.model import Draft, Model
+from nco.solvers.model.terms import Given, Term, Timed
+from nco.solvers.model.times import Times, require_windows
+from nco.solvers.ortools.model import Add, Model
 
 TIME, DEPARTURE = "time", "departure"
-LONGEST = 2**40  # units of any time where the longest route is what counts
 
 
-def time_windows(draft: Draft, rule: TimeWindows | TripWindows) -> None:
+def time_windows(given: Given, rule: TimeWindows | TripWindows) -> Iterator[Term]:
     """A dimension with slack for waiting: the moment at which service begins at each node."""
-    clock(draft, rule.release)
+    yield Timed(rule.release)
 
 
-def duration_limit(draft: Draft, rule: DurationLimit) -> None:
+def duration_limit(given: Given, rule: DurationLimit) -> Iterator[Term]:
     """What passes between the departure, which is free, and the end of each route is bounded."""
-    require_windows(draft.env, draft.instance, rule, "ortools")
-    clock(draft, rule.release)
+    require_windows(given.env, given.instance, rule, "ortools")
+    yield Timed(rule.release)
 
     def add(model: Model) -> None:
-        known = known_times(draft, rule.release)
+        known = times_of(model)
         dimension = model.routing.GetDimensionOrDie(TIME)
         for vehicle, kind in enumerate(model.vehicles):
             if known.limit[kind] < known.horizon:
                 dimension.SetSpanUpperBoundForVehicle(int(known.limit[kind]), vehicle)
 
-    draft.steps.append(add)
+    yield Add(add)
 
 
-def known_times(draft: Draft, release: bool) -> Times:
-    """When things may happen, the same for all who ask."""
-    if draft.times is None:
-        # The longest route is told apart from ties: its time has fewer units.
-        largest = LONGEST // (4 * len(draft.distance)) if draft.costs.longest else LARGEST
-        draft.times = times(draft.instance, draft.shape, largest, release)
-    return draft.times
+def times_of(model: Model) -> Times:
+    """When things may happen, where something has its time."""
+    assert model.plan.times is not None
+    return model.plan.times
 
 
-def clock(draft: Draft, release: bool) -> None:
-    """
-    Adds the dimension of time, unless another rule has.
-
-    Raises
-    ------
-    InputError
-        One rule waits for releases, and another does not.
-    """
-    if draft.released not in (None, release):
-        raise InputError(
-            "ortools cannot express TimeWindows, expected release times for all rules or none"
-        )
-    if draft.released is not None:
-        return
-    draft.released = release
+def clock(given: Given, release: bool) -> Callable[[Model], None]:
+    """The dimension of time."""
 
     def add(model: Model) -> None:
         routing = model.routing
-        known = known_times(draft, release)
+        known = times_of(model)
         # Loading for another trip is part of the way to where that is done.
-        service = np.where(np.arange(len(known.service)) < len(draft.shape.depots), 0, 1)
+        service = np.where(np.arange(len(known.service)) < given.kinds, 0, 1)
         busy: dict[int, int] = {}  # by identity: kinds of one speed share their matrix
         callbacks = []
         for kind in model.vehicles:
@@ -91,7 +74,7 @@ def clock(draft: Draft, release: bool) -> None:
         if release and known.release.any():
             _released(model, [int(moment) for moment in known.release], horizon)
 
-    draft.steps.append(add)
+    return add
 
 
 def _with_loading(model: Model, legs: np.ndarray, service: np.ndarray) -> int:

@@ -6,25 +6,24 @@ solution of a small instance, of larger ones three times what the loads ask for.
 """
 
 import math
+from collections.abc import Iterator
 
-import numpy as np
-
-from nco.solvers.ortools.model import Draft, Model, amounts
+from nco.solvers.model.terms import Given, Term, Vehicles
+from nco.solvers.ortools.model import Add, Model, Reloads
 
 FEW = 12  # customers that might all have trips of their own
 
 
-def reload(draft: Draft) -> None:
+def reload(given: Given) -> Iterator[Term]:
     """One vehicle of each kind, with stops to reload at."""
-    draft.counts = np.minimum(draft.counts, 1)
-    customers = len(draft.shape.customers)
+    count = min(1, given.shape.vehicles)
+    customers = len(given.shape.customers)
     most = customers - 1
-    if customers > FEW and "capacity" in draft.instance.keys():
-        total, capacities = sum(amounts(draft, "demand")), draft.per_vehicle("capacity")
+    if customers > FEW and "capacity" in given.instance.keys():
+        total, capacities = sum(given.of_nodes("demand")), given.of_vehicles("capacity")
         # Loads that do not split, spread over the vehicles: thrice an even share, and two more.
         share = total / max(1.0, sum(capacities))
         most = min(most, 2 + math.ceil(3 * share))
-    draft.reloads = np.where(draft.counts > 0, max(0, most), 0)
 
     def add(model: Model) -> None:
         routing = model.routing
@@ -32,4 +31,6 @@ def reload(draft: Draft) -> None:
             routing.AddDisjunction([index], 0)
             routing.VehicleVar(index).SetValues([-1, model.vehicles.index(kind)])
 
-    draft.steps.append(add)
+    yield Vehicles((count,) * given.kinds)
+    yield Reloads((max(0, most) * count,) * given.kinds)
+    yield Add(add)

@@ -1,12 +1,11 @@
 """
 How PyVRP's data model expresses each rule. A new rule is one more row.
 
-A row is called with the draft of the data (`nco.solvers.pyvrp.draft.Draft`) and adds to it. The
-data are built when every rule has spoken.
+A row gives the terms of a rule, see `nco.solvers.model.terms` and `nco.solvers.pyvrp.data_model`,
+and changes nothing.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,24 +27,23 @@ from nco.envs.constraints import (
     TimeWindows,
     TripWindows,
 )
+from nco.solvers.model.terms import ROWS, Forbidden, Given, Load, Term, TermRow, Timed, Vehicles
 from nco.solvers.model.times import require_windows
-from nco.solvers.pyvrp.draft import Draft
+from nco.solvers.pyvrp.data_model import DurationLimits, LengthLimit, Shipments
 
 
-def _capacity(draft: Draft, rule: Capacity) -> None:
-    nothing = [0] * len(draft.distance)
-    draft.loads.append((_amounts(draft, "demand"), nothing, _per_vehicle(draft, "capacity")))
-    draft.shipped.append(nothing)
+def _capacity(given: Given, rule: Capacity) -> Iterator[Term]:
+    yield given.load("load", given.of_nodes("demand"), given.of_vehicles("capacity"))
 
 
-def _maximum_load(draft: Draft, rule: MaximumLoad) -> None:
+def _maximum_load(given: Given, rule: MaximumLoad) -> Iterator[Term]:
     """PyVRP's own rule: deliveries are aboard from the start, pickups to the end."""
-    amounts = _amounts(draft, "demand"), _amounts(draft, "backhaul")
-    draft.loads.append((*amounts, _per_vehicle(draft, "capacity")))
-    draft.shipped.append(_amounts(draft, "shipment" if rule.shipments else ""))
+    amounts = given.of_nodes("demand"), given.of_nodes("backhaul")
+    shipped = given.of_nodes("shipment" if rule.shipments else "")
+    yield Load("load", *amounts, given.of_vehicles("capacity"), shipped)
 
 
-def _flexible_load(draft: Draft, rule: MixedLoad) -> None:
+def _mixed_load(given: Given, rule: MixedLoad) -> Iterable[Term]:
     """
     See `_maximum_load`.
 
@@ -54,12 +52,12 @@ def _flexible_load(draft: Draft, rule: MixedLoad) -> None:
     InputError
         The instance has one commodity.
     """
-    if bool(draft.instance["one_commodity"][0]):
+    if bool(given.instance["one_commodity"][0]):
         raise InputError("pyvrp cannot express one commodity, expected deliveries and pickups")
-    _maximum_load(draft, rule.usual)
+    return _maximum_load(given, rule.usual)
 
 
-def _pickup_delivery(draft: Draft, rule: PickupDelivery) -> None:
+def _pickup_delivery(given: Given, rule: PickupDelivery) -> Iterator[Term]:
     """
     Shipments of PyVRP's, which have no amounts but the shipment's.
 
@@ -68,42 +66,42 @@ def _pickup_delivery(draft: Draft, rule: PickupDelivery) -> None:
     InputError
         There are amounts for the depot as well, or goods that are released at a time.
     """
-    delivery = _amounts(draft, "delivery")
-    draft.pairs = {pickup: target for pickup, target in enumerate(delivery) if target}
-    paired = [*draft.pairs, *draft.pairs.values()]
+    pairs = {node: target for node, target in enumerate(given.of_nodes("delivery")) if target}
+    paired = [*pairs, *pairs.values()]
     for name in ("demand", "backhaul", "release_time"):
-        amounts = _amounts(draft, name)
+        amounts = given.of_nodes(name)
         for node in paired:
             if amounts[node]:
                 raise InputError(
                     f"pyvrp cannot express PickupDelivery, expected no {name} at node {node} of a "
                     f"shipment, found {amounts[node]:.10g}"
                 )
+    yield Shipments(pairs)
 
 
-def _linehaul_first(draft: Draft, rule: LinehaulFirst) -> None:
+def _linehaul_first(given: Given, rule: LinehaulFirst) -> Iterator[Term]:
     """No leg leads from a pickup to a delivery."""
-    if not bool(draft.instance["linehaul_first"][0]):
+    if not bool(given.instance["linehaul_first"][0]):
         return
-    deliver, collect = _linehauls(draft, rule)
-    draft.forbid(collect[:, None] & deliver[None, :])
+    deliver, collect = _linehauls(given, rule)
+    yield Forbidden(collect[:, None] & deliver[None, :])
 
 
-def _linehaul_on_each_route(draft: Draft, rule: LinehaulOnEachRoute) -> None:
+def _linehaul_on_each_route(given: Given, rule: LinehaulOnEachRoute) -> Iterator[Term]:
     """No leg leads from a depot to a customer who only has a pickup."""
-    if not any(isinstance(other, LinehaulFirst) for other in draft.env.constraints):
+    if not any(isinstance(other, LinehaulFirst) for other in given.env.constraints):
         raise InputError("pyvrp cannot express LinehaulOnEachRoute, expected LinehaulFirst with it")
-    if not bool(draft.instance["linehaul_first"][0]):
+    if not bool(given.instance["linehaul_first"][0]):
         raise InputError(
             "pyvrp cannot express LinehaulOnEachRoute, expected linehaul_first to be 1"
         )
-    deliver, collect = _linehauls(draft, rule)
-    legs = np.zeros_like(draft.distance, dtype=bool)
-    legs[list(draft.shape.depots)] = collect & ~deliver
-    draft.forbid(legs)
+    deliver, collect = _linehauls(given, rule)
+    legs = np.zeros_like(given.distance, dtype=bool)
+    legs[list(given.shape.depots)] = collect & ~deliver
+    yield Forbidden(legs)
 
 
-def _linehauls(draft: Draft, rule: Constraint) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _linehauls(given: Given, rule: Constraint) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """
     Who gets a delivery and who gives a pickup, ``[N]`` each.
 
@@ -112,8 +110,8 @@ def _linehauls(draft: Draft, rule: Constraint) -> tuple[NDArray[np.bool_], NDArr
     InputError
         A customer has neither, so that legs alone do not tell what came before.
     """
-    deliver, collect = (np.array(_amounts(draft, name)) > 0 for name in ("demand", "backhaul"))
-    for node in draft.shape.customers:
+    deliver, collect = (np.array(given.of_nodes(name)) > 0 for name in ("demand", "backhaul"))
+    for node in given.shape.customers:
         if not deliver[node] and not collect[node]:
             raise InputError(
                 f"pyvrp cannot express {type(rule).__name__}, expected a delivery or a pickup at "
@@ -122,121 +120,77 @@ def _linehauls(draft: Draft, rule: Constraint) -> tuple[NDArray[np.bool_], NDArr
     return deliver, collect
 
 
-def _distance_limit(draft: Draft, rule: DistanceLimit) -> None:
-    _refuse_trips(draft, rule)
-    limit = draft.instance["distance_limit"][0].double().cpu().numpy()
-    draft.limit = np.broadcast_to(limit, (len(draft.shape.depots),))
+def _distance_limit(given: Given, rule: DistanceLimit) -> Iterator[Term]:
+    _refuse_trips(given, rule)
+    yield LengthLimit(given.of_vehicles("distance_limit"))
 
 
-def _time_windows(draft: Draft, rule: TimeWindows) -> None:
-    _clock(draft, rule.release)
+def _time_windows(given: Given, rule: TimeWindows) -> Iterator[Term]:
+    yield Timed(rule.release)
 
 
-def _trip_windows(draft: Draft, rule: TripWindows) -> None:
+def _trip_windows(given: Given, rule: TripWindows) -> Iterator[Term]:
     """Trips come of the objective or this rule, see `reload`. PyVRP loads for the first, too."""
-    for node, amount in zip(draft.shape.depots, _amounts(draft, "service_time"), strict=False):
+    for node, amount in zip(given.shape.depots, given.of_nodes("service_time"), strict=False):
         if amount:
             raise InputError(
                 "pyvrp cannot express TripWindows, expected no service time at a depot, "
                 f"found {amount:.10g} at node {node}"
             )
-    _clock(draft, rule.release)
+    yield Timed(rule.release)
 
 
-def _fleet(draft: Draft, rule: Fleet) -> None:
-    _refuse_trips(draft, rule)
-    draft.counts = np.minimum(draft.counts, _per_vehicle(draft, "vehicle_count"))
+def _fleet(given: Given, rule: Fleet) -> Iterator[Term]:
+    _refuse_trips(given, rule)
+    yield Vehicles(given.of_vehicles("vehicle_count"))
 
 
-def _allowed_vehicles(draft: Draft, rule: AllowedVehicles) -> None:
+def _allowed_vehicles(given: Given, rule: AllowedVehicles) -> Iterator[Term]:
     """No leg of the vehicle leads to a node that it may not visit."""
-    allowed = draft.instance["allowed"][0].cpu().numpy().astype(bool).copy()
-    allowed[:, list(draft.shape.depots)] = True
+    allowed = given.instance["allowed"][0].cpu().numpy().astype(bool).copy()
+    allowed[:, list(given.shape.depots)] = True
     for kind, row in enumerate(allowed):
-        draft.forbid(np.broadcast_to(~row, draft.distance.shape), kind)
+        yield Forbidden(np.broadcast_to(~row, given.distance.shape), kind)
 
 
-def reload(draft: Draft) -> None:
+def reload(given: Given) -> Iterator[Term]:
     """One vehicle of each kind, which may come back to its depot for another trip."""
-    draft.counts = np.minimum(draft.counts, 1)
-    for kind, arguments in enumerate(draft.vehicle_types):
-        arguments["reload_depots"] = [kind]
+    if given.costs.trips:
+        yield Vehicles((1,) * given.kinds)
 
 
-def _refuse_trips(draft: Draft, rule: Constraint) -> None:
-    if draft.costs.trips:
+def _refuse_trips(given: Given, rule: Constraint) -> None:
+    if given.costs.trips:
         raise InputError(
             f"pyvrp cannot express {type(rule).__name__}, expected vehicles without trips"
         )
 
 
-def _duration_limit(draft: Draft, rule: DurationLimit) -> None:
+def _duration_limit(given: Given, rule: DurationLimit) -> Iterator[Term]:
     """Of a route that leaves as late as it may; waiting for windows is part of it."""
-    _refuse_trips(draft, rule)
-    require_windows(draft.env, draft.instance, rule, "pyvrp")
-    _clock(draft, rule.release)
-
-    def bound() -> None:
-        for arguments, limit in zip(draft.vehicle_types, draft.times.limit, strict=True):
-            if limit < draft.times.horizon:
-                arguments["shift_duration"] = int(limit)
-
-    draft.after.append(bound)
+    _refuse_trips(given, rule)
+    require_windows(given.env, given.instance, rule, "pyvrp")
+    yield Timed(rule.release)
+    yield DurationLimits()
 
 
-def _clock(draft: Draft, release: bool) -> None:
-    """Adds windows and services, unless another rule has."""
-    draft.released |= release
-    if not draft.timed:
-        draft.timed = True
-        draft.after.append(lambda: _set_windows(draft))
+def wait(given: Given) -> Iterator[Term]:
+    """Times, where the objective alone asks for them."""
+    if given.costs.time and "time_windows" in given.instance.keys():
+        require_windows(given.env, given.instance, given.env.objective, "pyvrp")
+        yield Timed(given.costs.release)
 
 
-def _set_windows(draft: Draft) -> None:
-    times = draft.times
-    for node, arguments in draft.nodes.items():
-        arguments["service_duration"] = int(times.service[node])
-        arguments |= _window(draft, node)
-        if draft.released:
-            arguments["release_time"] = int(times.release[node])
-    for arguments in draft.depots:
-        arguments |= _window(draft, arguments["location"])
-
-
-def wait(draft: Draft) -> None:
-    """Adds times where the objective alone asks for them."""
-    if draft.costs.time and "time_windows" in draft.instance.keys():
-        require_windows(draft.env, draft.instance, draft.env.objective, "pyvrp")
-        _clock(draft, draft.costs.release)
-
-
-def _window(draft: Draft, node: int) -> dict[str, int]:
-    return {"tw_early": int(draft.times.open[node]), "tw_late": int(draft.times.close[node])}
-
-
-def _open_routes(draft: Draft, rule: OpenRoutes) -> None:
+def _open_routes(given: Given, rule: OpenRoutes) -> Iterable[Term]:
     """The shape has no way back."""
+    return ()
 
 
-def _amounts(draft: Draft, name: str) -> list[int]:
-    """An amount of every node, 0 where it is absent."""
-    if name not in draft.instance.keys():
-        return [0] * len(draft.distance)
-    amounts: list[int] = draft.instance[name][0].tolist()
-    return amounts
-
-
-def _per_vehicle(draft: Draft, name: str) -> list[int]:
-    """What each vehicle type has of an attribute, whether it is given once or for each."""
-    value = draft.instance[name][0]
-    amounts: list[int] = value.expand(len(draft.shape.depots)).tolist()
-    return amounts
-
-
-CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
+CONSTRAINTS = ROWS["pyvrp"]
+OWN: dict[type[Constraint], TermRow] = {
     Capacity: _capacity,
     MaximumLoad: _maximum_load,
-    MixedLoad: _flexible_load,
+    MixedLoad: _mixed_load,
     LinehaulFirst: _linehaul_first,
     LinehaulOnEachRoute: _linehaul_on_each_route,
     PickupDelivery: _pickup_delivery,
@@ -248,3 +202,4 @@ CONSTRAINTS: dict[type[Constraint], Callable[[Draft, Any], None]] = {
     Fleet: _fleet,
     AllowedVehicles: _allowed_vehicles,
 }
+CONSTRAINTS.own(OWN)

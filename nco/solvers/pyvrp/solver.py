@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
-import numpy as np
 import pyvrp
 from pyvrp import Activity, ActivityType
 from pyvrp.exceptions import PenaltyBoundWarning
@@ -20,17 +19,11 @@ from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import (
-    find_row,
-    never_worse,
-    refuse_hurried,
-    refuse_infeasible,
-    require_single,
-)
-from nco.solvers.model.costs import SUMS, costs
-from nco.solvers.model.missing_arcs import bridged, missing
+from nco.solvers.base import never_worse, refuse_hurried, refuse_infeasible, require_single
+from nco.solvers.model.collect import collect
+from nco.solvers.model.costs import SUMS
 from nco.solvers.model.vehicles import SHAPES
-from nco.solvers.pyvrp.draft import Draft
+from nco.solvers.pyvrp.data_model import DataModel
 from nco.solvers.pyvrp.rules import CONSTRAINTS, reload, wait
 
 # Seconds for each pair of nodes before the search: data, neighbourhoods, a first local search
@@ -72,14 +65,14 @@ class PyVRP:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
         refuse_hurried("pyvrp", instance, time_limit, PREPARING)
-        draft = draft_of(env, require_single(instance))
+        model = data_model(env, require_single(instance))
         refuse_infeasible(env, instance, time_limit)
-        data = draft.build()
-        trace = _Trace(began, draft)
+        data = model.build()
+        trace = _Trace(began, model)
         parameters = pyvrp.SolveParams(ils=IteratedLocalSearchParams(callbacks=trace))
         initial = None
         if start is not None and start.feasible:
-            initial = initial_solution(data, draft, start.vehicle_routes)
+            initial = initial_solution(data, model, start.vehicle_routes)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PenaltyBoundWarning)  # the judge tells
             result = pyvrp.solve(
@@ -90,13 +83,15 @@ class PyVRP:
                 params=parameters,
                 initial_solution=initial,
             )
-        routes = draft.shape.leave(routes_of(draft, result.best)) if result.is_feasible() else ()
+        routes = (
+            model.given.shape.leave(routes_of(model, result.best)) if result.is_feasible() else ()
+        )
         seconds = time.perf_counter() - began
         return never_worse(judge(env, instance, routes, seconds, self.name, trace.found), start)
 
     def require(self, env: RoutingEnv, instance: TensorDict) -> None:
         """See `nco.solvers.base.Solver`."""
-        draft_of(env, instance).build()
+        data_model(env, instance).build()
 
     def _stop(self, began: float, time_limit: float | None) -> StoppingCriterion:
         """
@@ -119,9 +114,9 @@ class PyVRP:
 class _Trace(IteratedLocalSearchCallbacks):
     """Writes down every improvement."""
 
-    def __init__(self, began: float, draft: Draft):
+    def __init__(self, began: float, model: DataModel):
         self.began = began
-        self.draft = draft
+        self.model = model
         self.found: list[tuple[float, float]] = []
 
     def on_start(self, algorithm: IteratedLocalSearch) -> None:
@@ -131,7 +126,7 @@ class _Trace(IteratedLocalSearchCallbacks):
         if not best.is_feasible():
             return
         free = pyvrp.CostEvaluator([0] * len(best.excess_load()), 0, 0)
-        cost = self.draft.cost(free.cost(best))
+        cost = self.model.cost(free.cost(best))
         if not self.found or cost < self.found[-1][1]:
             self.found.append((time.perf_counter() - self.began, cost))
 
@@ -141,73 +136,49 @@ def expresses(env: RoutingEnv) -> bool:
     return type(env.visits) in SHAPES and all(type(rule) in CONSTRAINTS for rule in env.constraints)
 
 
-def draft_of(env: RoutingEnv, instance: TensorDict) -> Draft:
+def data_model(env: RoutingEnv, instance: TensorDict) -> DataModel:
     """What the rows of the tables make of the problem."""
-    shape = find_row(SHAPES, env.visits, "pyvrp")(env.visits, instance)
-    rules = [(find_row(CONSTRAINTS, rule, "pyvrp"), rule) for rule in env.constraints]
-    env.require(instance)
-    closed, instance = missing(instance, shape), bridged(instance)
-    distance = shape.distances(instance)
-    kinds = range(len(shape.depots))
-    draft = Draft(
-        env=env,
-        instance=instance,
-        shape=shape,
-        costs=costs(env, instance, shape, "pyvrp", SUMS),
-        distance=distance,
-        counts=np.full(len(shape.depots), shape.vehicles),
-        nodes={node: {} for node in shape.customers},
-        depots=[{"location": node} for node in shape.depots],
-        vehicle_types=[{"start_depot": k, "end_depot": k} for k in kinds],
-        forbidden=[np.zeros(distance.shape, dtype=bool) for _ in kinds],
-    )
-    if closed is not None:
-        draft.forbid(closed)
-    for row, rule in rules:
-        row(draft, rule)
-    wait(draft)
-    if draft.costs.trips:
-        reload(draft)
-    return draft
+    given, terms = collect("pyvrp", env, instance, CONSTRAINTS, SUMS)
+    return DataModel.of(given, [*terms, *wait(given), *reload(given)])
 
 
 def initial_solution(
-    data: pyvrp.ProblemData, draft: Draft, start: Sequence[Route]
+    data: pyvrp.ProblemData, model: DataModel, start: Sequence[Route]
 ) -> pyvrp.Solution:
     """Feasible routes as PyVRP's solution."""
-    stop = {node: Activity(ActivityType.CLIENT, k) for k, node in enumerate(draft.clients)}
-    for k, (pickup, delivery) in enumerate(draft.pairs.items()):
+    stop = {node: Activity(ActivityType.CLIENT, k) for k, node in enumerate(model.clients)}
+    for k, (pickup, delivery) in enumerate(model.pairs.items()):
         stop[pickup] = Activity(ActivityType.PICKUP, k)
         stop[delivery] = Activity(ActivityType.DELIVERY, k)
-    kind = {node: k for k, node in enumerate(draft.shape.depots)}
+    kind = {node: k for k, node in enumerate(model.given.shape.depots)}
     driven: list[tuple[int, list[Activity]]] = []
-    for route in draft.shape.enter(start):
+    for route in model.given.shape.enter(start):
         k = kind[route.start or 0]
         before = next((stops for other, stops in driven if other == k), None)
-        if before is None or not draft.costs.trips:
+        if before is None or not model.given.costs.trips:
             driven.append((k, [stop[node] for node in route.visits]))
         else:  # another trip
             before += [
                 Activity(ActivityType.DEPOT, k),
                 *(stop[node] for node in route.visits),
             ]
-    routes = [pyvrp.Route(data, stops, draft.kinds.index(k)) for k, stops in driven]
+    routes = [pyvrp.Route(data, stops, model.kinds.index(k)) for k, stops in driven]
     return pyvrp.Solution(data, routes)
 
 
-def routes_of(draft: Draft, best: pyvrp.Solution) -> list[Route]:
+def routes_of(model: DataModel, best: pyvrp.Solution) -> list[Route]:
     """What every vehicle drives, trip by trip; a single vehicle that stays at home included."""
-    pickups = list(draft.pairs)
+    pickups = list(model.pairs)
 
     def node(stop: Activity) -> int:
         if stop.is_client():
-            return draft.clients[stop.idx]
+            return model.clients[stop.idx]
         pickup = pickups[stop.idx]
-        return pickup if stop.is_pickup() else draft.pairs[pickup]
+        return pickup if stop.is_pickup() else model.pairs[pickup]
 
     routes = []
     for route in best.routes():
-        depot = draft.shape.depots[draft.kinds[route.vehicle_type()]]
+        depot = model.given.shape.depots[model.kinds[route.vehicle_type()]]
         trips: list[list[int]] = [[]]
         for stop in route:
             if stop.is_depot():

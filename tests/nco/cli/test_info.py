@@ -13,11 +13,16 @@ FEW = {name: PROBLEMS[name] for name in ("tsp", "cvrp", "op")}  # solving takes 
 Told = dict[str, dict[str, dict[str, list[str]]]]
 
 
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were few problems."""
+    for module in ("nco.envs.problems.table", "nco.cli.support"):
+        monkeypatch.setattr(f"{module}.PROBLEMS", FEW)
+
+
 @pytest.fixture
 def told(run: Run, monkeypatch: pytest.MonkeyPatch) -> Told:
     """The JSON of ``nco info``, as if there were few problems."""
-    for name in PROBLEMS.keys() - FEW.keys():
-        monkeypatch.delitem(PROBLEMS, name)
+    _few(monkeypatch)
     result = run("info", "--json")
     assert result.code == 0, result.err
     found: Told = json.loads(result.out)
@@ -47,8 +52,7 @@ def test_checking_solves(told: Told, run: Run) -> None:
 
 def test_tables(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without ``--json`` there are tables with problems, solvers, policies and versions."""
-    for name in PROBLEMS.keys() - FEW.keys():
-        monkeypatch.delitem(PROBLEMS, name)
+    _few(monkeypatch)
     out = run("info").out
     for part in ("cvrp", "PyVRP", "torch", "shortest closed tour", "measured"):
         assert part in out

@@ -5,8 +5,8 @@ import time
 import pytest
 import torch
 
+from nco.data import make_instance
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
 from nco.decoding import (
     ActiveSearch,
     Augment,

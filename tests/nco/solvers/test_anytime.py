@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 import torch
 
-from nco.data.instance import make_instance
+from nco.data import make_instance
 from nco.decoding import Greedy, rollout
 from nco.envs import Route, problem
 from nco.hub.released import Released

@@ -8,8 +8,8 @@ import pytest
 import torch
 from tensordict import TensorDict
 
+from nco.data import make_instance
 from nco.data.formats import read
-from nco.data.instance import make_instance
 from nco.envs import Route, RoutingEnv, problem
 from nco.solution import Solution, judge
 from nco.solvers.base import Solver

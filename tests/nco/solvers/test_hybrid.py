@@ -18,9 +18,9 @@ import pytest
 import torch
 from tensordict import TensorDict
 
+from nco.data import make_instance
 from nco.data.errors import InputError
 from nco.data.formats import read
-from nco.data.instance import make_instance
 from nco.data.seeding import seeded
 from nco.decoding.subproblems import separable, vehicles_away
 from nco.envs import Route, RoutingEnv, problem

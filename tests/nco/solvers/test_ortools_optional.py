@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensordict import TensorDict
 
+from nco.data import make_instance
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
 from nco.data.recipes import attention_model
 from nco.envs import OptionalTour, Route, RoutingEnv, problem
 from nco.envs.constraints import DistanceLimit

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tensordict import TensorDict
 
+from nco.data import make_instance
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
 from nco.data.metric import Metric, pairwise
 from nco.decoding import Beam, Greedy, MultiStart, rollout
 from nco.envs import Route, RoutingEnv, problem

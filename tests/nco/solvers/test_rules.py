@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.envs import FleetRoutes, Route, RoutingEnv, problem
 from nco.envs.constraints import (
     AllowedVehicles,
@@ -164,7 +164,7 @@ def test_trips_follow_one_another(solver: Solver) -> None:
     env = RoutingEnv(FleetRoutes(), [Capacity(), TripWindows()], FleetCost(trips=True))
     for close, cost in ((12.0, 17.0), (11.0, 22.0)):
         hours = torch.tensor([[[0.0, close]] * 2 + [[0.0, 99.0]] * 3])
-        instance = make_instance(**amounts, time_windows=hours)
+        instance = from_tensors(**amounts, time_windows=hours)
         found = solver.solve(env, instance)
         assert found.feasible and found.value == cost
         assert len({route.vehicle for route in found.vehicle_routes}) == (1 if cost == 17 else 2)
@@ -173,7 +173,7 @@ def test_trips_follow_one_another(solver: Solver) -> None:
 @both
 def test_a_kind_without_vehicles_stays_at_home(solver: Solver) -> None:
     """All routes are those of the other depot node, also those that a search starts from."""
-    instance = make_instance(
+    instance = from_tensors(
         **line(
             demand=torch.tensor([[0, 0, 1, 1, 1]]),
             capacity=torch.tensor([2]),
@@ -205,7 +205,7 @@ def test_what_cannot_be_expressed_is_refused_by_name(
 ) -> None:
     """Rules of single routes beside trips, costs of time beside trips, gains instead of costs."""
     hours = torch.tensor([[[0.0, 99.0]] * 5])
-    instance = make_instance(
+    instance = from_tensors(
         **line(
             time_windows=hours,
             distance_limit=torch.tensor([9.0]),
@@ -214,7 +214,7 @@ def test_what_cannot_be_expressed_is_refused_by_name(
         )
     )
     if isinstance(env.visits, DepotRoutes):
-        instance = make_instance(locs=instance["locs"][:, 1:])
+        instance = from_tensors(locs=instance["locs"][:, 1:])
     with pytest.raises(InputError, match=f"cannot express {part}, expected"):
         solver.solve(env, instance)
 

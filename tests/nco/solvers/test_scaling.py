@@ -1,5 +1,7 @@
 """Distances as integers: exact where they can be, within a part in a million where not."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -8,16 +10,23 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
+from nco.data.instance import from_tensors
 from nco.data.metric import Metric, pairwise
-from nco.solvers.model.scaling import LARGEST, choose_scaling, distances
+from nco.solvers.model.scaling import (
+    LARGEST,
+    MOST,
+    Scaling,
+    bounding_scaling,
+    choose_scaling,
+    distances,
+)
 
 
 def matrix(seed: int, nodes: int, size: float, metric: Metric) -> NDArray[np.float64]:
     """Distances of random points in a square of a given size."""
     rng = torch.Generator().manual_seed(seed)
     locs = size * torch.rand(1, nodes, 2, generator=rng, dtype=torch.double)
-    return distances(make_instance(locs=locs, metric=torch.tensor([metric])))
+    return distances(from_tensors(locs=locs, metric=torch.tensor([metric])))
 
 
 def path_sum(values: NDArray, order: NDArray[np.int64]) -> float:
@@ -63,7 +72,7 @@ def test_unrounded_distances_lose_less_than_a_millionth(
     locs = torch.rand(1, nodes, 2, generator=rng, dtype=torch.double)
     if clustered:  # half of the nodes within a thousandth of the map
         locs[:, : nodes // 2] = 0.5 + locs[:, : nodes // 2] / 1000
-    distance = distances(make_instance(locs=size * locs))
+    distance = distances(from_tensors(locs=size * locs))
     scaling = choose_scaling(distance)
     integers = scaling.integers(distance)
     assert integers.dtype == np.int64
@@ -108,23 +117,61 @@ def test_absurd_sizes_do_not_break_it(size: float) -> None:
 def test_nodes_at_one_place_cost_nothing() -> None:
     """All distances zero are integers already."""
     assert choose_scaling(np.zeros((4, 4))).exact
-    pairs = distances(make_instance(locs=torch.rand(1, 3, 2).repeat(1, 2, 1)))
+    pairs = distances(from_tensors(locs=torch.rand(1, 3, 2).repeat(1, 2, 1)))
     assert np.array_equal(choose_scaling(pairs).integers(pairs) == 0, pairs == 0)
 
 
 def test_matrix_is_the_metric_without_its_diagonal() -> None:
     """Entries are those of `pairwise`, whole rows at a time, and nothing costs from a to a."""
     rng = torch.Generator().manual_seed(0)
-    instance = make_instance(locs=torch.rand(1, 600, 2, generator=rng))
+    instance = from_tensors(locs=torch.rand(1, 600, 2, generator=rng))
     expected = pairwise(instance)[0].double().numpy()
     assert np.array_equal(distances(instance), expected)
-    given_matrix = make_instance(distance=torch.tensor([[[9999.0, 2.0], [3.0, 9999.0]]]))
+    given_matrix = from_tensors(distance=torch.tensor([[[9999.0, 2.0], [3.0, 9999.0]]]))
     assert distances(given_matrix).tolist() == [[0, 2], [3, 0]]
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf")])
 def test_impossible_distances_are_named(wrong: float) -> None:
     """A negative, infinite or missing distance is the file's fault: the error says where."""
-    instance = make_instance(distance=torch.tensor([[[0.0, 1.0], [wrong, 0.0]]]))
+    instance = from_tensors(distance=torch.tensor([[[0.0, 1.0], [wrong, 0.0]]]))
     with pytest.raises(InputError, match=f"distance: {wrong} from node 1 to node 0, expected"):
         distances(instance)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    legs=st.integers(1, 12),
+    size=st.sampled_from([1e-6, 0.3, 1.0, 7.3, 1e4, 1e9]),
+    share=st.floats(0, 1),
+)
+def test_what_keeps_a_bound_in_integers_keeps_it(
+    seed: int, legs: int, size: float, share: float
+) -> None:
+    """Amounts are rounded up and bounds down: the sum of the integers of some legs is within the
+    integer of a bound only if the exact sum is within the bound, for a bound just below the sum
+    and for any other; and no bound loses more than one unit."""
+    rng = np.random.default_rng(seed)
+    distance = size * rng.random((1, legs)) / 3
+    total = sum(map(Fraction, distance[0].tolist()))
+    for bound in (np.nextafter(float(total), 0), float(total) * share, float(total)):
+        limit = np.array([bound])
+        scaling = bounding_scaling(distance, limit, LARGEST, (1.0,))
+        units = int(scaling.at_most(limit)[0])
+        exact = Fraction(bound) * Fraction(scaling.factor)
+        assert units == exact.numerator // exact.denominator  # down, and by less than one
+        if int(scaling.at_least(distance).sum()) <= units:
+            assert total <= Fraction(bound)
+
+
+def test_bounds_are_rounded_down_and_amounts_up() -> None:
+    """2.6 units are a bound of 2 and an amount of 3; infinity is the largest integer; where scaling
+    is exact, what floating point made of a whole number is that number."""
+    rough, exact = Scaling(10.0, exact=False), Scaling(10.0, exact=True)
+    values = np.array([0.26, 0.24, 0.2, np.inf])
+    assert rough.at_most(values).tolist() == [2, 2, 2, MOST]
+    assert rough.at_least(values[:3]).tolist() == [3, 3, 2]
+    products = np.array([0.1 + 0.2, 1.1, 2.2])  # 3.0000000000000004, 11.000000000000002, 22
+    assert exact.at_most(products).tolist() == [3, 11, 22]
+    assert exact.at_most(np.array([0.29, 0.57]) * 10).tolist() == [29, 57]
+    assert exact.at_most(np.array([0.26])).tolist() == [2]

@@ -8,8 +8,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data import make_instance
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
 from nco.envs import PROBLEMS, Route, RoutingEnv, Violation, problem
 from nco.envs.constraint import Constraint, always
 from nco.envs.constraints import Capacity

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tensordict import TensorDict
 
+from nco.data import make_instance
 from nco.data.errors import InputError
 from nco.data.formats import read
-from nco.data.instance import make_instance
 from nco.data.metric import Metric
 from nco.envs import Route, RoutingEnv, problem
 from nco.envs.constraints import (

@@ -148,6 +148,15 @@ def test_printed_configuration_parses_again(
         ("--data.init_args.batchsize 1", "nco.training.Generated.*'batchsize' is not accepted"),
         ("--model.init_args.policy.init_args.dimm 1", "AttentionPolicy.*'dimm' is not accepted"),
         ("--data.init_args.batch_size x", "\"batch_size\": Expected a <class 'int'>. Got value: x"),
+        ("--model.init_args.policy.init_args.dim 9", "9 channels for 2 heads, expected a multiple"),
+        ("--trainer.accelerator gpu", "accelerator: 'gpu', but there is no such device"),
+        ("--trainer.logger nothing.Logger", "nothing.Logger"),
+        ("--trainer.logger lightning.pytorch.loggers.CometLogger", "comet-ml.* not met"),
+        ("--trainer.max_time soon", r"duration='soon'.* is not a valid duration"),
+        ("--trainer.max_epochs -5", "max_epochs.* must be a non-negative integer"),
+        ("--trainer.strategy dpd", "invalid strategy name: `strategy='dpd'`"),
+        ("--data.init_args.batch_size 0", "batch_size: 0, expected 1 or more"),
+        ("--data.init_args.batches -1", "batches: -1, expected 1 or more"),
         ("--config nowhere.yaml", "File does not exist: .*nowhere.yaml"),
         ("--config broken.yaml", "Problems parsing config"),
         ("--config keys.yaml", "datta"),
@@ -176,6 +185,23 @@ def test_bad_configurations_are_one_line(
     (error,) = (line for line in lines if line.startswith("nco fit: "))
     assert error == lines[-1] and re.search(message, error), error
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ("--model.init_args.optimizer.init_args.lr -1", "Invalid learning rate: -1.0"),
+        ("--env.init_args.name cvrptw", "time_windows is absent, expected for the rule"),
+    ],
+)
+def test_what_shows_when_the_run_begins_is_one_line(
+    args: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An optimizer that refuses its settings and instances that lack what a rule reads."""
+    config = write(tmp_path / "tiny.yaml", TINY)
+    assert fit("--config", config, *args.split()) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("nco fit: ") and message in error
 
 
 def test_help_lists_the_settings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,8 @@ from scipy.stats import chisquare
 from tensordict import TensorDict
 from torch import Tensor
 
+from nco.data import make_instance
 from nco.data.errors import InputError
-from nco.data.instance import make_instance
 from nco.data.seeding import seeded
 from nco.envs import RoutingEnv, problem
 from nco.envs.symmetry import answers, shuffled, turnable
@@ -238,7 +238,7 @@ def test_twenty_steps_learn(tmp_path: Path, name: str, write, size: int) -> None
     data = Solved(
         [str(path)], 64, 10, [str(tmp_path / "*.npz")], val_size=size, reference_size=size
     )
-    policy = small_policy(env, 1, **SMALL | {"dim": 16}, norm="instance", distance_bias=True)
+    policy = small_policy(env, 2, **SMALL | {"dim": 16}, norm="instance", distance_bias=True)
     record = Record()
     module = Imitation(env, policy, lambda p: torch.optim.Adam(p, lr=0.02))
     trainer = L.Trainer(

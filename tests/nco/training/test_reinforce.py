@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nco.data.errors import InputError
 from nco.data.generators import CVRPGenerator
-from nco.decoding import Sampling, rollout
+from nco.decoding import Rollouts, Sampling, rollout
 from nco.envs import RoutingEnv, problem
 from nco.policies import Policy
 from nco.training import (
@@ -21,6 +21,7 @@ from nco.training import (
     NoBaseline,
     OwnMean,
     RolloutMean,
+    Sampled,
 )
 from tests.envs.random_instances import draw
 from tests.envs.test_problems import loop_distance
@@ -139,7 +140,8 @@ def test_the_best_rollout_weighs_more(leader: float) -> None:
     instance = draw(env, 2, NODES, 1)
     cost = torch.tensor([[1.0, 2.0, 6.0], [8.0, 4.0, 6.0]])
     likelihood = torch.zeros(2, 3, requires_grad=True)
-    module.loss(cost, likelihood, instance, env.features(instance)).backward()
+    rollouts = Rollouts(torch.zeros(2, 3, 1, dtype=torch.long), cost)
+    module.loss(Sampled(instance, env.features(instance), None, rollouts, likelihood)).backward()
     expected = [[-2 / 3 * leader, -1 / 3, 3 / 3], [2 / 6, -2 / 6 * leader, 0.0]]
     torch.testing.assert_close(likelihood.grad, torch.tensor(expected) / 6)
 

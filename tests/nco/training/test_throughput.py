@@ -7,8 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from lightning.pytorch.callbacks import Timer
 
-from nco.training.throughput import duration, steps_left
+from nco.training.throughput import duration, seconds_left, steps_left
 from tests.nco.training.runs import TINY, fit, write
 
 
@@ -40,6 +41,21 @@ def test_a_run_ends_by_whatever_comes_first(steps: int, by_epochs: float, left: 
     """After five steps, with so many at most, in all or by the number of epochs."""
     trainer = SimpleNamespace(max_steps=steps, estimated_stepping_batches=by_epochs, global_step=5)
     assert steps_left(trainer) == left
+
+
+@pytest.mark.parametrize(("limit", "left"), [(None, 14), (60, 14), (10, 8), (1, 0)])
+def test_a_time_limit_may_come_first(
+    limit: int | None, left: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven steps of two seconds are left, two seconds of the time limit being over."""
+    stub = SimpleNamespace(monotonic=iter([100.0, 102.0]).__next__)
+    monkeypatch.setattr("lightning.pytorch.callbacks.timer.time", stub)
+    timer = Timer({"seconds": limit} if limit else None)
+    timer.on_train_start(None, None)
+    trainer = SimpleNamespace(
+        max_steps=-1, estimated_stepping_batches=12, global_step=5, callbacks=[timer]
+    )
+    assert seconds_left(trainer, pace=2.0) == left
 
 
 def test_durations_are_hours_minutes_and_seconds() -> None:

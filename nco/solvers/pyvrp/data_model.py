@@ -1,25 +1,22 @@
-"""PyVRP's data model in the making: what the rows of the tables add to, and how it is built."""
+"""PyVRP's data: the terms that only it knows, and how they are built from all terms."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyvrp
 from numpy.typing import NDArray
 from pyvrp.PenaltyManager import PenaltyParams
-from tensordict import TensorDict
 
 from nco.data.errors import InputError
-from nco.data.instance import num_nodes
-from nco.envs import RoutingEnv
 from nco.solvers.model.arc_costs import leg_costs
 from nco.solvers.model.costs import Costs
 from nco.solvers.model.length_limits import length_bounds
 from nco.solvers.model.scaling import LARGEST, Scaling, bounding_scaling, choose_scaling, steps
+from nco.solvers.model.terms import Forbidden, Given, Load, Term, Timed, Vehicles, of_kind
 from nco.solvers.model.times import Times, times
-from nco.solvers.model.vehicles import VehicleModel
 
 Arguments = dict[str, Any]
 
@@ -28,33 +25,40 @@ FINE = 2**20  # units of the longest travel time that are enough where times are
 STEP = ("tw_early", "tw_late", "service_duration")
 
 
-@dataclass
-class Draft:
+@dataclass(frozen=True)
+class Shipments(Term):
+    """Shipments of PyVRP's: each pickup with its delivery."""
+
+    pairs: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class LengthLimit(Term):
+    """The length that routes may have, ``limit [V]``, in the unit of the instance."""
+
+    limit: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DurationLimits(Term):
+    """Routes take no longer than the limits of the instance."""
+
+
+@dataclass(frozen=True)
+class DataModel:
     """
-    What is known of the data before they can be built.
+    PyVRP's data: what all terms together ask for.
 
     Parameters
     ----------
-    env, instance
-        The problem and one instance of it (batch size 1). Its nodes are PyVRP's locations.
-    shape
-        Depots and customers. Each depot node is a kind of vehicle.
-    costs
-        What is minimised.
-    distance
-        ``[N, N]`` in the unit of the instance.
+    given
+        The problem and one instance of it. Its nodes are PyVRP's locations.
     counts
         ``[V]``, vehicles of each kind. A kind without any is no vehicle type of PyVRP's.
-    nodes
-        Keyword arguments of each customer's ``Client``, but for loads.
-    depots, vehicle_types
-        Keyword arguments of each, in PyVRP's units, but for loads.
     loads
-        Amounts delivered and picked up at each node, and capacities ``[V]``: a load dimension each.
+        Loads of vehicles.
     pairs
         Shipments: nodes of pickup and delivery.
-    shipped
-        The amount picked up at each node for a shipment in each load dimension.
     forbidden
         ``[N, N]`` for each kind of vehicle: legs that it may not drive.
     limit
@@ -63,27 +67,48 @@ class Draft:
         Whether anything happens at a time.
     released
         Whether routes wait for the release of what they carry.
-    after
-        What rules have to add once all have spoken, so that the scalings are known.
+    bounded
+        Whether the time that routes take is limited.
     """
 
-    env: RoutingEnv
-    instance: TensorDict
-    shape: VehicleModel
-    costs: Costs
-    distance: NDArray[np.float64]
+    given: Given
     counts: NDArray[np.int64]
-    nodes: dict[int, Arguments]
-    depots: list[Arguments]
-    vehicle_types: list[Arguments]
-    loads: list[tuple[list[int], list[int], list[int]]] = field(default_factory=list)
-    pairs: dict[int, int] = field(default_factory=dict)
-    shipped: list[list[int]] = field(default_factory=list)
-    forbidden: list[NDArray[np.bool_]] = field(default_factory=list)
-    limit: NDArray[np.float64] | None = None
-    timed: bool = False
-    released: bool = False
-    after: list[Callable[[], None]] = field(default_factory=list)
+    loads: tuple[Load, ...]
+    pairs: Mapping[int, int]
+    forbidden: tuple[NDArray[np.bool_], ...]
+    limit: NDArray[np.float64] | None
+    timed: bool
+    released: bool
+    bounded: bool
+
+    @classmethod
+    def of(cls, given: Given, terms: Sequence[Term]) -> Self:
+        """Collects the terms of all rules."""
+        counts = np.full(given.kinds, given.shape.vehicles)
+        for vehicles in of_kind(terms, Vehicles):
+            counts = np.minimum(counts, vehicles.count)
+        forbidden = [np.zeros(given.distance.shape, dtype=bool) for _ in range(given.kinds)]
+        for term in of_kind(terms, Forbidden):
+            for kind in range(given.kinds) if term.kind is None else (term.kind,):
+                forbidden[kind] = forbidden[kind] | term.legs
+        limits = [np.array(term.limit) for term in of_kind(terms, LengthLimit)]
+        timed = of_kind(terms, Timed)
+        return cls(
+            given=given,
+            counts=counts,
+            loads=tuple(of_kind(terms, Load)),
+            pairs={a: b for term in of_kind(terms, Shipments) for a, b in term.pairs.items()},
+            forbidden=tuple(forbidden),
+            limit=np.min(limits, axis=0) if limits else None,
+            timed=bool(timed),
+            released=any(term.release for term in timed),
+            bounded=bool(of_kind(terms, DurationLimits)),
+        )
+
+    @property
+    def costs(self) -> Costs:
+        """What is minimised."""
+        return self.given.costs
 
     @cached_property
     def largest(self) -> int:
@@ -92,7 +117,7 @@ class Draft:
         thousandth of an int64 is left for what is not thought of here. A forbidden leg has to cost
         more than any solution.
         """
-        bound, nodes = LARGEST, num_nodes(self.instance)
+        bound, nodes = LARGEST, len(self.given.distance)
         if self.limit is not None or self.timed:
             bound = min(bound, int(2**53 / PenaltyParams().max_penalty / nodes))
         if any(legs.any() for legs in self.forbidden):
@@ -102,12 +127,18 @@ class Draft:
     @cached_property
     def waits(self) -> bool:
         """Whether time costs something beyond legs and services: waiting for windows."""
-        return self.timed and bool(self.costs.time) and "time_windows" in self.instance.keys()
+        return self.timed and bool(self.costs.time) and "time_windows" in self.given.instance.keys()
 
     @cached_property
     def legs(self) -> list[NDArray[np.float64]]:
         """Costs of legs ``[N, N]`` for each kind of vehicle, but for times with waiting."""
-        return leg_costs(self.costs, self.instance, self.shape, self.distance, busy=not self.waits)
+        return leg_costs(
+            self.costs,
+            self.given.instance,
+            self.given.shape,
+            self.given.distance,
+            busy=not self.waits,
+        )
 
     @cached_property
     def driven(self) -> list[NDArray[np.float64]]:
@@ -124,7 +155,7 @@ class Draft:
             return self.legs
         found = []
         for kind, weight in enumerate(self.costs.distance):
-            lengths = self.distance * (weight or 1)
+            lengths = self.given.distance * (weight or 1)
             np.fill_diagonal(lengths, 0)
             if (weight and self.waits) or (self.legs[kind] != lengths * bool(weight)).any():
                 raise InputError(
@@ -142,7 +173,7 @@ class Draft:
             weight = np.where(self.costs.distance > 0, self.costs.distance, 1)
             bounds = np.append(others, self.limit * weight)
             return bounding_scaling(
-                np.concatenate(legs), bounds, self.largest, steps(self.instance)
+                np.concatenate(legs), bounds, self.largest, steps(self.given.instance)
             )
         if self.waits:
             factor = self.times.scaling.factor / self.costs.time
@@ -158,7 +189,7 @@ class Draft:
         """How costs become integers: as what is driven, unless lengths are bounded and free."""
         if self.limit is None or self.costs.distance.any():
             return self.lengths
-        return choose_scaling(np.zeros_like(self.distance), self.largest, self.costs.others)
+        return choose_scaling(np.zeros_like(self.given.distance), self.largest, self.costs.others)
 
     @cached_property
     def times(self) -> Times:
@@ -171,11 +202,11 @@ class Draft:
         largest = self.largest
         if self.waits:  # costs have the unit of times
             costly = max(self.costs.others.max(), max(legs.max() for legs in self.legs))
-            known = times(self.instance, self.shape, largest, self.released)
+            known = times(self.given.instance, self.given.shape, largest, self.released)
             longest = max(int(matrix.max(initial=0)) for matrix in known.travel)
             ratio = costly * known.scaling.factor / self.costs.time / max(1, longest)
             largest = int(largest / max(1.0, ratio))
-        known = times(self.instance, self.shape, largest, self.released)
+        known = times(self.given.instance, self.given.shape, largest, self.released)
         longest = max(1, *(int(matrix.max(initial=0)) for matrix in known.travel))
         wanted = (FINE if self.waits else self._longest_leg()) // longest
         allowed = min(2**10 * largest // max(1, known.horizon), largest // longest)
@@ -185,18 +216,12 @@ class Draft:
     def clients(self) -> list[int]:
         """The nodes of PyVRP's clients, in order: all customers without a shipment."""
         paired = {*self.pairs, *self.pairs.values()}
-        return [node for node in self.shape.customers if node not in paired]
+        return [node for node in self.given.shape.customers if node not in paired]
 
     @cached_property
     def kinds(self) -> list[int]:
         """The kinds of vehicles that there are, in the order of PyVRP's vehicle types."""
         return [int(kind) for kind in np.flatnonzero(self.counts > 0)]
-
-    def forbid(self, legs: NDArray[np.bool_], kind: int | None = None) -> None:
-        """Legs ``[N, N]`` that one kind of vehicle may not drive, or none may."""
-        for k, known in enumerate(self.forbidden):
-            if kind in (None, k):
-                self.forbidden[k] = known | legs
 
     def cost(self, units: int) -> float:
         """What PyVRP's costs mean."""
@@ -204,46 +229,36 @@ class Draft:
 
     def build(self) -> pyvrp.ProblemData:
         """The data that all rules together ask for."""
-        for step in self.after:
-            step()
-        distances, durations = self._profiles()
+        distances, durations, profiles = self._profiles()
         unit = self._load_unit()
         # Only plots look at the coordinates; distances come from the matrices alone.
-        locations = [pyvrp.Location(0, 0) for _ in self.distance]
+        locations = [pyvrp.Location(0, 0) for _ in self.given.distance]
         return pyvrp.ProblemData(
             locations=locations,
             clients=[self._client(node, unit) for node in self.clients],
-            depots=[pyvrp.Depot(**arguments) for arguments in self.depots],
-            vehicle_types=[self._vehicle_type(kind, unit) for kind in self.kinds],
+            depots=[self._depot(node) for node in self.given.shape.depots],
+            vehicle_types=[self._vehicle_type(kind, unit, profiles[kind]) for kind in self.kinds],
             distance_matrices=distances,
             duration_matrices=durations,
             shipments=[self._shipment(node, unit) for node in self.pairs],
         )
 
-    def _profiles(self) -> tuple[list[Any], list[Any]]:
-        """Matrices of distances and durations: one for all kinds of vehicles that are alike."""
+    def _profiles(self) -> tuple[list[Any], list[Any], list[int]]:
+        """Matrices of distances and durations, one for all kinds that are alike; and each one's."""
         known: dict[tuple[int, int, int, bytes], int] = {}
         distances: list[NDArray[np.int64]] = []
         durations: list[NDArray[np.int64]] = []
-        fixed = self.scaling.integers(self.costs.fixed)
-        for kind, arguments in enumerate(self.vehicle_types):
-            limited = self.limit is not None and bool(np.isfinite(self.limit[kind]))
-            bound = self._bound(kind) if limited else -1
+        profiles = []
+        for kind in range(self.given.kinds):
+            bound = self._bound(kind)
             travel = self.times.travel[kind] if self.timed else None
             key = (id(self.legs[kind]), id(travel), bound, self.forbidden[kind].tobytes())
             if key not in known:
                 known[key] = len(distances)
                 distances.append(self._driven(kind, bound))
                 durations.append(np.zeros_like(distances[-1]) if travel is None else travel)
-            arguments["profile"] = known[key]
-            free = self.limit is not None and not self.costs.distance[kind]
-            arguments["unit_distance_cost"] = int(not free)
-            arguments["unit_duration_cost"] = int(self.waits)
-            arguments["fixed_cost"] = int(fixed[kind])
-            arguments["num_available"] = int(self.counts[kind])
-            if limited:
-                arguments["max_distance"] = bound
-        return distances, durations
+            profiles.append(known[key])
+        return distances, durations, profiles
 
     def _driven(self, kind: int, bound: int) -> NDArray[np.int64]:
         """PyVRP's distances. Where lengths are bounded, no less than what they stand for."""
@@ -254,13 +269,21 @@ class Draft:
         return matrix
 
     def _bound(self, kind: int) -> int:
-        """The length that routes of a kind of vehicle may have."""
+        """The length that routes of a kind of vehicle may have, -1 without a limit."""
+        limited = self.limit is not None and bool(np.isfinite(self.limit[kind]))
+        return self._bounds[id(self.driven[kind])][kind] if limited else -1
+
+    @cached_property
+    def _bounds(self) -> dict[int, list[int]]:
+        """The lengths that routes may have ``[V]``, for each matrix of what is driven."""
         assert self.limit is not None
-        factor = self.costs.distance[kind] or 1.0
-        bounds = length_bounds(
-            self.lengths, self.driven[kind], self.limit * factor, self.shape.depots, self.pairs
-        )
-        return int(bounds[kind])
+        limit = self.limit * np.where(self.costs.distance > 0, self.costs.distance, 1.0)
+        depots = self.given.shape.depots
+        distinct = {id(legs): legs for legs in self.driven}
+        return {
+            key: length_bounds(self.lengths, legs, limit, depots, self.pairs).tolist()
+            for key, legs in distinct.items()
+        }
 
     def _never(self, matrix: NDArray[np.int64], bound: int) -> int:
         """A distance that no solution drives: more than any route may have, or than all cost."""
@@ -283,10 +306,10 @@ class Draft:
         """
         amounts = [
             max(d, p)
-            for deliver, collect, _ in self.loads
-            for d, p in zip(deliver, collect, strict=True)
+            for load in self.loads
+            for d, p in zip(load.deliver, load.collect, strict=True)
         ]
-        amounts += [amount for shipped in self.shipped for amount in shipped]
+        amounts += [amount for load in self.loads for amount in load.shipped]
         positive = [amount for amount in amounts if amount > 0]
         mean = sum(positive) / len(positive) if positive else 1.0
         longest = self._longest_leg()
@@ -297,14 +320,28 @@ class Draft:
     def _client(self, node: int, unit: int) -> pyvrp.Client:
         return pyvrp.Client(
             location=node,
-            delivery=[unit * deliver[node] for deliver, _, _ in self.loads],
-            pickup=[unit * collect[node] for _, collect, _ in self.loads],
+            delivery=[unit * load.deliver[node] for load in self.loads],
+            pickup=[unit * load.collect[node] for load in self.loads],
             **self._worth(node),
-            **self.nodes[node],
+            **self._stop(node),
         )
 
+    def _stop(self, node: int) -> Arguments:
+        """When a customer is served, and how long that takes."""
+        if not self.timed:
+            return {}
+        stop = {"service_duration": int(self.times.service[node]), **self._window(node)}
+        released = {"release_time": int(self.times.release[node])} if self.released else {}
+        return stop | released
+
+    def _window(self, node: int) -> Arguments:
+        return {"tw_early": int(self.times.open[node]), "tw_late": int(self.times.close[node])}
+
+    def _depot(self, node: int) -> pyvrp.Depot:
+        return pyvrp.Depot(location=node, **(self._window(node) if self.timed else {}))
+
     def _worth(self, *nodes: int) -> Arguments:
-        if not self.shape.optional:
+        if not self.given.shape.optional:
             return {}
         prizes = self.scaling.integers(self.costs.left_out)
         return {"required": False, "prize": sum(int(prizes[node]) for node in nodes)}
@@ -313,18 +350,35 @@ class Draft:
         delivery = self.pairs[pickup]
         ends = {"pickup": pickup, "delivery": delivery}
         arguments = {
-            f"{end}_{name}": self.nodes[node][name]
+            f"{end}_{name}": value
             for end, node in ends.items()
-            for name in STEP
-            if name in self.nodes[node]
+            for name, value in self._stop(node).items()
+            if name in STEP
         }
-        amount = [unit * amounts[pickup] for amounts in self.shipped]
+        amount = [unit * load.shipped[pickup] for load in self.loads]
         arguments |= self._worth(pickup, delivery)
         return pyvrp.Shipment(pickup, delivery, amount=amount, **arguments)
 
-    def _vehicle_type(self, kind: int, unit: int) -> pyvrp.VehicleType:
-        capacity = [unit * capacities[kind] for _, _, capacities in self.loads]
-        return pyvrp.VehicleType(capacity=capacity, **self.vehicle_types[kind])
+    def _vehicle_type(self, kind: int, unit: int, profile: int) -> pyvrp.VehicleType:
+        costs, bound = self.costs, self._bound(kind)
+        free = self.limit is not None and not costs.distance[kind]
+        arguments: Arguments = {
+            "capacity": [unit * load.capacity[kind] for load in self.loads],
+            "start_depot": kind,
+            "end_depot": kind,
+            "profile": profile,
+            "unit_distance_cost": int(not free),
+            "unit_duration_cost": int(self.waits),
+            "fixed_cost": int(self.scaling.integers(costs.fixed)[kind]),
+            "num_available": int(self.counts[kind]),
+        }
+        if bound >= 0:
+            arguments["max_distance"] = bound
+        if self.bounded and self.times.limit[kind] < self.times.horizon:
+            arguments["shift_duration"] = int(self.times.limit[kind])
+        if costs.trips:
+            arguments["reload_depots"] = [kind]
+        return pyvrp.VehicleType(**arguments)
 
     @staticmethod
     def _distinct(matrices: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
