@@ -5,7 +5,7 @@ from tensordict import TensorDict
 
 from nco.data.instance import num_nodes
 from nco.data.metric import legs_from
-from nco.policies.graph.neighbours import nearest_points
+from nco.data.nearest import nearest_points
 
 NEAR = 10  # nodes that are looked at before all others are
 

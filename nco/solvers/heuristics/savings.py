@@ -7,11 +7,11 @@ from tensordict import TensorDict
 
 from nco.data.instance import num_depots, num_nodes
 from nco.data.metric import Metric, leg, legs_from
+from nco.data.nearest import nearest_points
 from nco.envs import Route, RoutingEnv
 from nco.envs.constraints import Capacity
 from nco.envs.objectives import Distance
 from nco.envs.visits.depot_routes import DepotRoutes, is_open
-from nco.policies.graph.neighbours import nearest_points
 
 NEIGHBOURS = 100  # of each customer whose savings are looked at
 ENTRIES = 4_000_000  # distances held at once

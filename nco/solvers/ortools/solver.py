@@ -21,8 +21,9 @@ from nco.solvers.model.costs import LONGEST, SUMS
 from nco.solvers.model.fleet_size import enough
 from nco.solvers.model.scaling import Scaling
 from nco.solvers.ortools.costs import priced, waiting
-from nco.solvers.ortools.model import Model, Plan, build, plan
+from nco.solvers.ortools.model import Model, Plan, build
 from nco.solvers.ortools.optional import disjunctions
+from nco.solvers.ortools.planning import plan
 from nco.solvers.ortools.rules import CONSTRAINTS
 from nco.solvers.ortools.trips import reload
 

