@@ -1,7 +1,7 @@
 """One instance as a file states it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,10 @@ class FileInstance:
         What the file calls each node; None where it counts them from 0, as the instance does.
     request
         The JSON object that was read, whose identifiers an answer in its format repeats.
+    vehicle_names
+        Name of the vehicles of each depot node, where the file gives them.
+    columns
+        What a table says of each node that states no rule, by the name of the column.
     best_known
         Cost of the best-known solution, where one lies beside the file.
     best_known_source
@@ -55,6 +59,8 @@ class FileInstance:
     cost_steps: int = 1
     numbers: tuple[str, ...] | None = None
     request: Mapping[str, Any] | None = None
+    vehicle_names: tuple[str, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def called(self, node: int) -> str:
         """What the file calls a node: its number there, with its name where it has one."""

@@ -17,7 +17,7 @@ from nco.data.numbers import MAX_REAL, is_real, plain, shown
 
 INF = float("inf")
 ALL_THERE = "(missing arcs: none)"  # a remark by which every number of a matrix is a distance
-WORDS = {"", "inf", "+inf", "infinity", "+infinity", "nan", "na", "n/a", "null", "none", "-", "x"}
+WORDS = {"", "inf", "+inf", "infinity", "+infinity", "nan", "na", "n/a", "null", "none", "-"}
 LARGEST = {2**31 - 1, 2**32 - 1, 2**63 - 1, 2**64 - 1, 2**30 - 1, 2**30, 0x3F3F3F3F}
 
 

@@ -1,17 +1,18 @@
 """The table of file formats: a new format is one more row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nco.data.errors import InputError
 from nco.data.formats.cordeau import looks_like_cordeau, read_cordeau
 from nco.data.formats.csv_matrix import looks_like_matrix, read_matrix
-from nco.data.formats.csv_table import read_table, write_table
+from nco.data.formats.csv_table import read_table
+from nco.data.formats.csv_writer import write_table
 from nco.data.formats.file_instance import FileInstance
 from nco.data.formats.json_file import read_json, write_json
 from nco.data.formats.osrm import looks_like_osrm, read_osrm
-from nco.data.formats.rounding import Rounding, check_rounding
+from nco.data.formats.rounding import Rounding, check_rounding, warn_of_rounding
 from nco.data.formats.solomon import (
     looks_like_li_lim,
     looks_like_solomon,
@@ -25,6 +26,7 @@ from nco.data.formats.vroom.reader import looks_like_vroom, read_vroom
 from nco.data.formats.vroom.writer import write_vroom
 from nco.data.formats.vrplib.reader import looks_like_tsplib, read_tsplib
 from nco.data.formats.vrplib.writer import write_tsplib
+from nco.data.formats.workbook import read_sheets, read_workbook
 from nco.data.numbers import shown
 from nco.data.registry import Registry
 from nco.data.values import check_values
@@ -47,16 +49,23 @@ class Format:
         Its reader and writer.
     layout
         How one tells it, for messages.
+    settings
+        Whether its reader takes settings, such as a capacity, as a fourth argument.
+    load
+        What turns a file into the text that is read.
     """
 
     name: str
     suffixes: tuple[str, ...]
     looks_like: Callable[[str], bool]
-    read: Callable[[str, Path, Rounding], FileInstance]
+    read: Callable[..., FileInstance]
     write: Callable[[Path, FileInstance], None] | None = None
     layout: str = ""
+    settings: bool = False
+    load: Callable[[Path], str] = read_text
 
 
+TABLES = (".csv", ".tsv")
 TSPLIB = (".vrp", ".tsp", ".atsp", ".vrpspd")
 _OWN = (
     Format("TSPLIB/CVRPLIB", TSPLIB, looks_like_tsplib, read_tsplib, write_tsplib),
@@ -88,8 +97,16 @@ _OWN = (
     Format("VROOM as .json", (".json",), looks_like_vroom, read_vroom),
     Format("OSRM table", (".json",), looks_like_osrm, read_osrm),
     Format("JSON", (".json",), lambda text: text.lstrip()[:1] == "{", read_json, write_json),
-    Format("CSV matrix", (".csv",), looks_like_matrix, read_matrix),
-    Format("CSV table", (".csv",), lambda text: True, read_table, write_table),
+    Format("CSV matrix", TABLES, looks_like_matrix, read_matrix),
+    Format("CSV table", TABLES, lambda text: True, read_table, write_table, settings=True),
+    Format(
+        "Excel workbook",
+        (".xlsx",),
+        lambda text: True,
+        read_sheets,
+        load=read_workbook,
+        settings=True,
+    ),
 )
 FORMATS: Registry[str, Format] = Registry("format", {row.name: row for row in _OWN})
 
@@ -105,7 +122,15 @@ def suffixes() -> list[str]:
     return sorted({suffix for row in every_format() for suffix in row.suffixes})
 
 
-def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
+STDIN = Path("-")
+
+
+def read(
+    path: Path | str,
+    rounding: Rounding = "auto",
+    settings: Mapping[str, str] | None = None,
+    text: str | None = None,
+) -> FileInstance:
     """
     Reads one instance from a file, with the cost of the best-known solution beside it.
 
@@ -117,6 +142,10 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
         The file.
     rounding
         What ``EUC_2D`` means: see `nco.data.formats.rounding`.
+    settings
+        What a table's comments may state, such as its capacity; goes before them.
+    text
+        The content, where it is no file's: of any format, told by what it looks like.
 
     Raises
     ------
@@ -125,17 +154,24 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
     """
     path = Path(path)
     check_rounding(rounding)
-    text = read_text(path)
+    if text is None:
+        rows = [row for row in every_format() if path.name.lower().endswith(row.suffixes)]
+        text = (rows[0].load if rows else read_text)(path)
     chosen = _format(text, path)
+    if settings and not chosen.settings:
+        options = ", ".join(f"--{name}" for name in settings)
+        raise InputError(f"{path}: {options} are for tables, expected none for {chosen.name}")
+    given = (settings,) if settings else ()
     try:
-        file = chosen.read(text, path, rounding)
+        file = chosen.read(text, path, rounding, *given)
         check_values(file.instance)
-        usual = rounding == "auto" or _same_metric(file, chosen.read(text, path, "auto"))
+        warn_of_rounding(file)
+        usual = rounding == "auto" or _same_metric(file, chosen.read(text, path, "auto", *given))
     except InputError as error:
         if str(error).startswith(str(path)):
             raise
         raise InputError(f"{path}: {error}") from None
-    found = find_best_known(path, file, usual)
+    found = None if path == STDIN else find_best_known(path, file, usual)
     if found is None or (found[0] is None and file.best_known is not None):
         return file
     return replace(file, best_known=found[0], best_known_source=found[1])
@@ -144,7 +180,7 @@ def read(path: Path | str, rounding: Rounding = "auto") -> FileInstance:
 def _format(text: str, path: Path) -> Format:
     """The format of a file, by its suffix and what it looks like."""
     name = path.name.lower()
-    rows = [row for row in every_format() if name.endswith(row.suffixes)]
+    rows = [row for row in every_format() if name.endswith(row.suffixes) or path == STDIN]
     for row in (*rows, FORMATS["TSPLIB/CVRPLIB"]):
         if row.looks_like(text):
             return row

@@ -8,9 +8,13 @@ costs are unrounded. The families with time windows and fleets have conventions 
 """
 
 import re
+import warnings
 from typing import Literal, get_args
 
-from nco.data.errors import InputError
+import torch
+
+from nco.data.errors import InputError, InputWarning
+from nco.data.formats.file_instance import FileInstance
 from nco.data.metric import Metric
 
 Rounding = Literal["auto", "none", "nearest", "up", "decimal", "milli"]
@@ -69,3 +73,21 @@ def check_rounding(rounding: str) -> None:
     """
     if rounding not in ROUNDINGS:
         raise InputError(f"rounding: {rounding!r}, expected one of {', '.join(ROUNDINGS)}")
+
+
+def warn_of_rounding(file: FileInstance) -> None:
+    """Warns of coordinates so close that whole distances hardly tell them apart."""
+    instance = file.instance
+    whole = (Metric.EUC_2D, Metric.CEIL_2D, Metric.MAN_2D, Metric.MAX_2D)
+    if "distance" in instance.keys() or int(instance.get("metric", torch.tensor(0))) not in whole:
+        return
+    locs = instance["locs"][0]
+    width, height = (locs.amax(0) - locs.amin(0)).tolist()
+    if max(width, height) <= 2 and bool((locs != locs.round()).any()):
+        name = Metric(int(instance["metric"])).name
+        warnings.warn(
+            f"{file.path}: coordinates span {width:g} x {height:g} and {name} rounds distances to "
+            "whole numbers; --rounding none does not",
+            InputWarning,
+            stacklevel=2,
+        )

@@ -1,5 +1,6 @@
 """Text files, read whole."""
 
+import codecs
 from pathlib import Path
 
 from nco.data.errors import InputError
@@ -8,7 +9,7 @@ from nco.data.limits import read_bytes
 
 def read_text(path: Path) -> str:
     """
-    The text of a file: UTF-8, or Latin-1 where it is not (comments of old files).
+    The text of a file: UTF-8, UTF-16 with its mark, else Latin-1 (comments of old files).
 
     Raises
     ------
@@ -18,6 +19,11 @@ def read_text(path: Path) -> str:
     raw = read_bytes(path)
     if not raw.strip():
         raise InputError(f"{path}: the file is empty, expected an instance or a solution")
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
+        try:
+            return raw.decode("utf-16")
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: broken UTF-16, expected text") from None
     if b"\0" in raw:
         raise InputError(f"{path}: binary data, expected text")
     try:

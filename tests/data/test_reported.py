@@ -54,6 +54,19 @@ ROWS: list[tuple[str, float | None, str]] = [
     ("41a-breaks-empty.json", 2700, ""),
     ("41b-priority0.json", 2700, ""),
     ("41c-options.json", 2700, ""),
+    ("45-unit-euc.tsp", 0, r"coordinates span 0\.3 x 0\.25 and EUC_2D rounds"),
+    ("19c-labelled.csv", 15861, ""),
+    ("19d-semicolon.csv", 1586.1, ""),
+    ("27b-latitude.csv", 9.885753307, ""),
+    ("55-solomon.csv", 41.29706982, "no capacity, .*: vehicles carry any load"),
+    ("58-inf.csv", 15, ""),
+    ("58b-bigM.csv", 15, "1 entries of 999999999 are taken for missing arcs"),
+    ("58c-missing.csv", 15, ""),
+    ("58d-diag-bigM.csv", 12, ""),
+    ("62c-utf16.csv", 448.5971606, ""),
+    ("62e-extra-columns.csv", 448.5971606, "columns id, address are kept and state no rule"),
+    ("62f-lng.csv", 448.5971606, ""),
+    ("62g-windows.csv", 20, ""),
     ("51b-points.json", None, "an object of type, features; expected .* VROOM .* OSRM"),
 ]
 
@@ -406,3 +419,149 @@ def test_null_is_a_missing_arc(tmp_path: Path) -> None:
     request = vroom([vehicle], [{"location_index": k} for k in (1, 2, 3)])
     request["matrices"]["car"]["durations"] = rows
     assert best_of(request, tmp_path)[0] == 5 + 3 + 1 + 3  # 0 3 2 1 0
+
+
+TABLE = """# capacity: 10
+name,x,y,demand,ready,due,service
+Hub,0,0,,0,100,
+A,3,4,5,10,20,5
+B,0,5,6,,,2
+"""
+
+
+def spelled(
+    text: str, tmp_path: Path, name: str = "t.csv", encoding: str = "utf-8"
+) -> FileInstance:
+    """What a table in some encoding is read as."""
+    (tmp_path / name).write_text(text, encoding=encoding)
+    return read(tmp_path / name)
+
+
+def test_spellings_of_one_table(tmp_path: Path) -> None:
+    """Separators, encodings, decimal commas, synonyms and cases of titles change nothing."""
+    plain = spelled(TABLE, tmp_path)
+    assert plain.problem == "vrptw" and plain.labels == ("Hub", "A", "B")
+    assert plain.instance["time_windows"][0].tolist() == [[0, 100], [10, 20], [0, INF]]
+    assert plain.instance["service_time"][0].tolist() == [0, 5, 2]
+    for other in (
+        TABLE.replace(",", ";"),
+        TABLE.replace(",", ";").replace("3;4;5", "3,0;4,000;5"),
+        TABLE.replace(",", "\t"),
+        TABLE.replace(",", "|").replace("# capacity: 10", "# Capacity : 10"),
+        TABLE.replace("name,x,y,demand", "Customer,X_Coord,YCOORD.,Qty").replace(
+            "ready,due,service", "Ready Time,DUE DATE,Service time (min)"
+        ),
+        TABLE.replace("name,x,y,demand,ready,due", "Stop,x,y,Load,TW Start,tw_end"),
+    ):
+        assert same(plain, spelled(other, tmp_path)), other
+    for encoding in ("utf-8-sig", "utf-16", "latin-1"):
+        accented = spelled(TABLE.replace("Hub", "Genève"), tmp_path, encoding=encoding)
+        assert same(plain, accented) and accented.labels == ("Genève", "A", "B")
+    assert same(plain, spelled(TABLE.replace(",", "\t"), tmp_path, "t.tsv"))
+
+
+def test_times_of_day(tmp_path: Path) -> None:
+    """08:30 is 510 minutes after midnight; without a speed the unit of distance is told."""
+    text = TABLE.replace("10,20,5", "08:30,09:15:30,5").replace("0,100", "00:00,24:00")
+    with pytest.warns(InputWarning, match="times of day are minutes"):
+        file = spelled(text, tmp_path)
+    assert file.instance["time_windows"][0].tolist() == [[0, 1440], [510, 555.5], [0, INF]]
+    driven = spelled(f"# speed: 0.5\n# shift: 08:00-17:00\n{text}", tmp_path)
+    assert driven.instance["speed"].tolist() == [[0.5]]
+    assert driven.instance["time_windows"][0, 0].tolist() == [480, 1020]
+    with pytest.raises(InputError, match=r"line 4: .*'25:00', expected a time of day"):
+        spelled(text.replace("08:30", "25:00"), tmp_path)
+
+
+def test_fleets_of_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table of vehicles beside the nodes, with costs, shifts and counts, and back again."""
+    nodes = "name,x,y,demand\nHub,0,0,0\nA,3,4,5\nB,0,5,6\n"
+    (tmp_path / "vehicles.csv").write_text(
+        "name,capacity,count,fixed cost,shift start,shift end\nvan,6,2,1,0,50\ntruck,12,1,20,,\n"
+    )
+    file = spelled(nodes, tmp_path)
+    assert file.instance["capacity"].tolist() == [[6, 12]]
+    assert file.instance["vehicle_count"].tolist() == [[2, 1]]
+    assert file.instance["fixed_cost"].tolist() == [[1, 20]]
+    assert file.instance["time_windows"][0, :2].tolist() == [[0, 50], [0, INF]]
+    assert (file.vehicle_names, file.vehicles) == (("van", "truck"), (0, 0, 1))
+    row, err = solved(tmp_path / "t.csv", tmp_path, capsys)
+    assert (row["cost"], err) == (22, "")  # two vans, 10 + 1 each, before a truck of over 33
+    write(tmp_path / "again.csv", file)
+    assert (tmp_path / "again.vehicles.csv").is_file()
+    assert same(file, read(tmp_path / "again.csv"))
+    with pytest.raises(InputError, match=r"capacity beside .*vehicles.csv, expected one of them"):
+        spelled(f"# capacity: 5\n{nodes}", tmp_path)
+    (tmp_path / "vehicles.csv").write_text("name,capacity,colour\nvan,6,red\n")
+    with pytest.raises(InputError, match="column 'colour', expected one of name, capacity"):
+        spelled(nodes, tmp_path)
+
+
+def test_columns_are_written_back(tmp_path: Path) -> None:
+    """What states no rule is told, kept and written again; so is all that is read."""
+    text = (
+        TABLE.replace("service\n", "service,phone\n")
+        .replace("100,", "100,0,1")
+        .replace("20,5", "20,5,2")
+        .replace(",,2", ",,2,3")
+    )
+    with pytest.warns(InputWarning, match="columns phone are kept and state no rule"):
+        file = spelled(text, tmp_path)
+    assert file.columns == {"phone": ("1", "2", "3")}
+    write(tmp_path / "again.csv", file)
+    with pytest.warns(InputWarning):
+        again = read(tmp_path / "again.csv")
+    assert same(file, again) and again.columns == file.columns and again.labels == file.labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",P,Q,R\nP,0,5,\nQ,6,0,3\nR,7,2,0\n",
+        "from/to;P;Q;R\nP;0;5,0;inf\nQ;6;0;3\nR;7;2;0\n",
+        "P,Q,R\n0,5,NaN\n6,0,3\n7,2,0\n",
+        "P,0,5,99999\nQ,6,0,3\nR,7,2,0\n",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::nco.data.errors.InputWarning")
+def test_labelled_matrices(tmp_path: Path, text: str) -> None:
+    """Names in the first row, the first column or both; empty cells and inf are no way."""
+    file = spelled(text, tmp_path)
+    assert file.labels == ("P", "Q", "R") and file.problem == "tsp"
+    assert file.instance["distance"][0].tolist() == [[0, 5, INF], [6, 0, 3], [7, 2, 0]]
+    write(tmp_path / "again.csv", file)
+    again = read(tmp_path / "again.csv")
+    assert same(file, again) and again.labels == file.labels
+
+
+def test_swapped_coordinates(tmp_path: Path) -> None:
+    """A latitude beyond a pole is told, with what may have happened."""
+    with pytest.raises(InputError, match=r"lat: '120.5', .* are latitude and longitude swapped"):
+        spelled("lat,lon\n120.5,31\n121,32\n", tmp_path)
+
+
+def test_workbooks(tmp_path: Path) -> None:
+    """A workbook is read as its sheets would be in CSV, times of day and a fleet included."""
+    pytest.importorskip("openpyxl")
+    pandas = pytest.importorskip("pandas")
+    plain = spelled(TABLE, tmp_path)
+    head, *rows = [line.split(",") for line in TABLE.splitlines()[1:]]
+    cells = [[row[0], *(float(cell) if cell else None for cell in row[1:])] for row in rows]
+    nodes = pandas.DataFrame(cells, columns=head)
+    fleet = pandas.DataFrame({"name": ["van"], "capacity": [10], "count": [99]})
+    with pandas.ExcelWriter(tmp_path / "t.xlsx") as book:
+        nodes.to_excel(book, sheet_name="stops", index=False)
+        fleet.to_excel(book, sheet_name="vehicles", index=False)
+    assert same(plain, read(tmp_path / "t.xlsx"))
+    (tmp_path / "broken.xlsx").write_bytes(b"PK no zip")
+    with pytest.raises(InputError, match="no Excel workbook"):
+        read(tmp_path / "broken.xlsx")
+
+
+def test_a_unit_square_is_hardly_rounded(tmp_path: Path) -> None:
+    """Whole distances of a unit square are 0 or 1, which is told; --rounding none tells nothing."""
+    path = tmp_path / "u.vrp"
+    path.write_text(cvrp().replace("7.4", "0.74"))
+    with pytest.warns(InputWarning, match="EUC_2D rounds distances to whole numbers"):
+        read(path)
+    read(path, "none")
