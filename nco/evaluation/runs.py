@@ -63,6 +63,16 @@ class Run:
         """Customers numbered as in ``.sol`` files; the one route of a TSP tour has all nodes."""
         return numbered(self.env, self.file, self.solution.vehicle_routes)
 
+    def _names(self) -> dict[str, Any]:
+        """Names of customers and vehicles, route by route, where the file gives them."""
+        found: dict[str, Any] = {}
+        routes, labels = self.solution.vehicle_routes, self.file.labels
+        if labels is not None:
+            found["names"] = [[labels[node] for node in route.visits] for route in routes]
+        if self.file.vehicle_names is not None:
+            found["vehicles"] = [self.file.vehicle_names[route.vehicle] for route in routes]
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """All fields of the ``--json`` output of ``nco solve`` and ``nco compare``."""
         return {
@@ -76,6 +86,7 @@ class Run:
             "gap": self.gap,
             "reference": self.reference,
             "routes": self.routes,
+            **self._names(),
             "seconds": self.solution.seconds,
             "seed": self.seed,
         }
