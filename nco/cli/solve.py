@@ -87,7 +87,6 @@ def solve(
     settings = {"policy": policy, "search": search, "device": device}
     chosen = choose_solvers([solver], settings)
     output = Output(out, plot, plan=format)
-    output.prepare()
     stated = {"capacity": capacity, "vehicles": vehicles}
     given = {name: str(value) for name, value in stated.items() if value is not None}
     instances, outcome.bad = read_all(files, rounding, lambda e: complain("nco solve", e), given)
@@ -95,6 +94,7 @@ def solve(
         raise InputError(f"--start {start}: {len(instances)} instances, expected one")
     if instances:  # before, no solver is imported
         solvers = build_solvers(chosen, settings)
+        output.prepare()
         solve_all(outcome, instances, solvers, time_limit, seed, output, start)
     if json:
         print_json([run.as_json() for run in outcome.runs])
