@@ -136,6 +136,22 @@ class Constraint(Component, ABC):
         """Why no solution can exist, on whatever routes; batch size 1."""
         return []
 
+    def totals(self, plain: InstanceView) -> dict[str, tuple[float, list[float]]]:
+        """Amounts of all customers by name, and what one route of each vehicle takes at most."""
+        return {}
+
+    def most_routes(self, plain: InstanceView) -> list[float] | None:
+        """How many routes of each vehicle there are at most; None where the rule bounds none."""
+        return None
+
+    def loosened(self, instance: TensorDict, routes: Sequence[Route]) -> TensorDict | None:
+        """
+        An instance (batch size 1) whose bounds are just so wide that the rule accepts routes.
+
+        None where no bound of the rule can be widened.
+        """
+        return None
+
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         """
         Why a vehicle cannot serve a node, on the route on which it does nothing else.

@@ -13,6 +13,7 @@ from nco.envs.bounds import Bounds
 from nco.envs.checking.infeasibility import (
     missing_ways,
     open_ways,
+    too_much,
     unreachable,
     unservable_customers,
 )
@@ -298,6 +299,7 @@ class RoutingEnv:
         if not self.visits.optional and not found:
             found = unreachable(instance, self.visits.num_depots and self.visits.depots(instance))
             found = found or unservable_customers(instance, self.constraints)
+            found = found or too_much(instance, self.constraints)
         return found
 
     def routes_cost(self, instance: TensorDict, routes: Sequence[Route | Sequence[int]]) -> float:

@@ -145,6 +145,15 @@ class TimeWindows(Clock):
             found += lateness(plain, route, k, self.release)[0]
         return found
 
+    def loosened(self, instance: TensorDict, routes: Sequence[Route]) -> TensorDict:
+        plain, wider = InstanceView(instance), instance.clone()
+        windows = wider["time_windows"].double()
+        for _, route in plain.known(routes):
+            for stop in schedule(plain, route, self.release).late:
+                close = windows[0, stop.node, 1]
+                windows[0, stop.node, 1] = close.clamp_min(stop.begin / plain.time_steps)
+        return wider.set("time_windows", windows)
+
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         late, _ = lateness(plain, route, None, self.release)
         if not late:

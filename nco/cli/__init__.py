@@ -66,6 +66,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has enough: nco info | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
+    except FloatingPointError as error:  # weights whose computations overflow
+        complain(prog, error)
+        return BAD_INPUT
     except (ValueError, OSError) as error:
         # Imported by now if it was raised; too heavy to import before anything else.
         from nco.data.errors import InputError

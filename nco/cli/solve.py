@@ -78,7 +78,15 @@ def solve(
     """
     from nco.cli.files import read_all
     from nco.cli.output import Output
-    from nco.cli.solving import Outcome, build_solvers, choose_solvers, search_of, solve_all
+    from nco.cli.solving import (
+        Outcome,
+        build_solvers,
+        choose_solvers,
+        left_out,
+        search_of,
+        solve_all,
+        tell_left_out,
+    )
     from nco.cli.tables import console, print_json, table_of_runs
     from nco.data.errors import InputError
 
@@ -97,7 +105,9 @@ def solve(
         output.prepare()
         solve_all(outcome, instances, solvers, time_limit, seed, output, start)
     if json:
-        print_json([run.as_json() for run in outcome.runs])
+        print_json([run.as_json() | left_out(run) for run in outcome.runs])
     elif outcome.runs:
         console().print(table_of_runs(outcome.runs))
+        for run in outcome.runs:
+            tell_left_out(outcome, run)
     return outcome.code

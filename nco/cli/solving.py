@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,18 @@ from nco.data.formats import FileInstance
 from nco.data.instance import num_nodes
 from nco.envs import RoutingEnv, problem
 from nco.evaluation.best_known import check_best_known, read_start
+from nco.evaluation.conflicts import find_conflict
 from nco.evaluation.runs import Run
 from nco.solvers.base import Solver, UsesPolicy
 from nco.solvers.registry import SolverEntry, find_solver
 
 if TYPE_CHECKING:
+    from tensordict import TensorDict
+
     from nco.decoding import Search
     from nco.solution import Solution
+
+TOLD = 5  # customers left out of a solution that are told on standard error
 
 
 @dataclass
@@ -151,8 +157,8 @@ def solve_all(
                     run = _solve(file, env, name, solver, time_limit, seed, begin)
                     outcome.runs.append(run)
                     output.write(run)
-                    _explain(outcome, run)
-                except (InputError, OSError) as error:
+                    _explain(outcome, run, solver)
+                except (InputError, OSError, FloatingPointError) as error:
                     outcome.refuse(_at(file, error))
                 bar.advance(task)
 
@@ -187,12 +193,42 @@ def _solve(
     return Run(file, env, name, policy, solution, seed)
 
 
-def _explain(outcome: Outcome, run: Run) -> None:
+def _explain(outcome: Outcome, run: Run, solver: Solver) -> None:
     """Says why a run has no feasible solution."""
-    if not run.solution.feasible:
-        reason = run.solution.violations[0].message if run.solution.routes else "found no routes"
-        told = in_numbers_of(run.file, reason)
-        complain(outcome.prog, f"{run.file.path}: {run.solver}: no feasible solution: {told}")
+    if run.solution.feasible:
+        return
+    reason = run.solution.violations[0].message if run.solution.routes else "found no routes"
+    conflict = find_conflict(run.env, run.file.instance, partial(_finds, solver, run.seed))
+    told = reason if conflict is None else f"{reason}; {conflict}"
+    told = in_numbers_of(run.file, told)
+    complain(outcome.prog, f"{run.file.path}: {run.solver}: no feasible solution: {told}")
+
+
+def _finds(
+    solver: Solver, seed: int, env: RoutingEnv, instance: "TensorDict", seconds: float
+) -> bool:
+    """Whether a solver finds a solution; what it cannot express counts as found."""
+    try:
+        return solver.solve(env, instance, seconds, seed).feasible
+    except InputError as error:
+        return "no solution exists" not in str(error)
+
+
+def left_out(run: Run) -> dict[str, Any]:
+    """What ``--json`` says of customers on no route, where there may be such."""
+    return {"left_out": run.left_out()} if run.env.visits.optional else {}
+
+
+def tell_left_out(outcome: Outcome, run: Run) -> None:
+    """Says which customers are on no route because of a rule, and what would let them in."""
+    barred = [each for each in run.left_out() if each["rule"] != "cost"]
+    for each in barred[:TOLD]:
+        way = f"; it would fit with {each['relaxation']}" if each["relaxation"] else ""
+        told = f"customer {each['customer']} left out: {each['rule']}: {each['reason']}{way}"
+        complain(outcome.prog, f"{run.file.path}: {run.solver}: {told}")
+    if len(barred) > TOLD:
+        rest = f"{len(barred) - TOLD} more customers left out"
+        complain(outcome.prog, f"{run.file.path}: {run.solver}: {rest}, see --json")
 
 
 def _at(file: FileInstance, error: Exception) -> Exception:
