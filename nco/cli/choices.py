@@ -9,3 +9,4 @@ Precision = Literal["float32", "bfloat16", "auto"]
 Recipe = Literal["attention-model"]
 Prize = Literal["const", "unif", "dist"]  # of nco.data.generators.orienteering
 Paper = Literal["attention-model"]  # of nco.evaluation.papers
+OutputFormat = Literal["auto", "sol", "vroom", "csv"]
