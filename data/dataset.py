@@ -2,10 +2,11 @@
 Data sets: many instances of one size in one file, with reference costs if they have them.
 
 ``.npz`` and ``.safetensors`` hold one array for each attribute of the schema, the batch first,
-the name of the problem, and ``cost [B]`` where solutions are known. The ``.pkl`` and ``.npz`` files
-of other code are read too.
+the name of the problem, and ``cost [B]`` where solutions are known. Files of other code are read
+too: ``.pkl``, ``.npz``, ``.txt`` and ``.pt``.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,13 +16,20 @@ from torch import Tensor
 from nco.data.archive import Archive, read_archive, write_archive
 from nco.data.errors import InputError
 from nco.data.formats.datasets.foreign_npz import from_foreign, is_foreign
+from nco.data.formats.datasets.lehd import read_lehd
 from nco.data.formats.datasets.pkl import read_pkl
+from nco.data.formats.datasets.pomo import read_pomo
 from nco.data.formats.problem_name import routing_problem
 from nco.data.instance import SCHEMA, from_tensors
 from nco.data.unpickle import unpickle
 from nco.data.values import attributes, check_values
 
 COST = "cost"
+# Formats of other code that state the problem, told by their suffixes.
+READERS: dict[str, Callable[[Path], tuple[str, TensorDict, Tensor | None]]] = {
+    ".txt": read_lehd,
+    ".pt": read_pomo,
+}
 
 
 def load_instances(
@@ -47,6 +55,13 @@ def load_instances(
     path = Path(path)
     if path.suffix == ".pkl":
         return read_pkl(path, problem)[rows]
+    if path.suffix in READERS:
+        instances = READERS[path.suffix](path)[1][rows]
+        try:
+            check_values(instances)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        return instances
     tensors = read_archive(path, rows).tensors
     fields = {name: value for name, value in tensors.items() if name != COST}
     try:
@@ -79,6 +94,8 @@ def stored_problem(path: Path | str) -> str | None:
     path = Path(path)
     if path.suffix == ".pkl":
         return None
+    if path.suffix in READERS:
+        return READERS[path.suffix](path)[0]
     archive = read_archive(path, slice(0, 0))
     if archive.problem is None and is_foreign(archive.tensors):
         instances = load_instances(path)
@@ -132,6 +149,11 @@ def read_costs(path: Path | str) -> Tensor:
     path = Path(path)
     if path.suffix == ".pkl":
         costs = _pickled_costs(unpickle(path), path)
+    elif path.suffix in READERS:
+        found = READERS[path.suffix](path)[2]
+        if found is None:
+            raise InputError(f"{path}: states no costs, expected reference costs")
+        costs = found
     else:
         tensors = read_archive(path).tensors
         if COST not in tensors:

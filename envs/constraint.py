@@ -53,6 +53,7 @@ class Constraint(Component, ABC):
     vehicle_dim: int = 0
     context_dim: int = 0
     dynamic_dim: int = 0
+    edge_dim: int = 0
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -120,6 +121,10 @@ class Constraint(Component, ABC):
         """
         return None
 
+    def edge_features(self, instance: TensorDict) -> Tensor | None:
+        """Normalised features of ways for encoders that ask, ``[B, N, N, edge_dim]``."""
+        return None
+
     def context(self, state: State) -> Tensor | None:
         """Normalised features for the decoder, ``[B, R, context_dim]``."""
         return None
@@ -135,6 +140,22 @@ class Constraint(Component, ABC):
     def impossible(self, instance: TensorDict) -> list[Violation]:
         """Why no solution can exist, on whatever routes; batch size 1."""
         return []
+
+    def totals(self, plain: InstanceView) -> dict[str, tuple[float, list[float]]]:
+        """Amounts of all customers by name, and what one route of each vehicle takes at most."""
+        return {}
+
+    def most_routes(self, plain: InstanceView) -> list[float] | None:
+        """How many routes of each vehicle there are at most; None where the rule bounds none."""
+        return None
+
+    def loosened(self, instance: TensorDict, routes: Sequence[Route]) -> TensorDict | None:
+        """
+        An instance (batch size 1) whose bounds are just so wide that the rule accepts routes.
+
+        None where no bound of the rule can be widened.
+        """
+        return None
 
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         """

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 PIECE = 64  # rows that are summed at once: see layer.cpp
+PART = 1024  # rows that go through a layer at once where no gradient is kept
 
 
 def fits(layer: "EncoderLayer", x: Tensor) -> bool:
@@ -68,7 +69,16 @@ def encoder_layer(layer: "EncoderLayer", x: Tensor) -> Tensor:
         *(p for k in (0, 2) for p in (feed_forward[k].weight, feed_forward[k].bias)),
         *_affine(layer.norm_feed_forward),
     )
-    found: Tensor = _Layer.apply(x.float(), layer, torch.is_grad_enabled(), *weights)
+    x, keep = x.float(), torch.is_grad_enabled()
+    size = max(1, PART // x.shape[1])
+    apart = layer.norm_attention.kind == "instance" or not layer.training
+    if keep or not apart or len(x) <= size:
+        found: Tensor = _Layer.apply(x, layer, keep, *weights)
+        return found
+    # A few instances at a time: what is between the products then stays in the cache.
+    found = torch.empty_like(x, memory_format=torch.contiguous_format)
+    for some, to in zip(x.split(size), found.split(size), strict=True):
+        to.copy_(_Layer.apply(some, layer, keep, *weights))
     return found
 
 
@@ -84,17 +94,23 @@ class _Layer(torch.autograd.Function):
         kind = torch.bfloat16 if native.in_half() else torch.float32
         with torch.autocast("cpu", enabled=False):
             x = x.contiguous()
+            batch, nodes, _ = x.shape
             qkv, out, out_bias, w1, b1, inner, inner_bias, outer, outer_bias, w2, b2 = weights
             products = [t.to(kind) for t in (qkv, out, inner, outer)]
-            biases = [t.to(kind) for t in (out_bias, inner_bias, outer_bias)]
             rows = x.to(kind)
             packed = F.linear(rows, products[0]).unflatten(-1, (3, layer.attention.heads, -1))
             mixed, norms = native.self_attention_forward(packed)
-            more = F.linear(mixed, products[1], biases[0])
-            y, y_half, normal1, inverse1 = _add_norm(x, more, w1, b1, layer.norm_attention, keep)
-            hidden = F.linear(y_half, products[2], biases[1]).relu_()
-            more = F.linear(hidden, products[3], biases[2])
-            z, _, normal2, inverse2 = _add_norm(y, more, w2, b2, layer.norm_feed_forward, keep)
+            # PyTorch would copy each bias to every row first.
+            more = F.linear(mixed, products[1])
+            y, y_half, normal1, inverse1 = _add_norm(
+                x, more, w1, b1, layer.norm_attention, keep, out_bias
+            )
+            hidden = F.linear(y_half, products[2])
+            native.call("bias_relu", kind, hidden, inner_bias, batch * nodes, hidden.shape[-1])
+            more = F.linear(hidden, products[3])
+            z, _, normal2, inverse2 = _add_norm(
+                y, more, w2, b2, layer.norm_feed_forward, keep, outer_bias
+            )
         saved = (rows, packed, mixed, norms, y_half, normal1, inverse1, hidden, normal2, inverse2)
         ctx.save_for_backward(*saved, *products, w1, w2)
         return z
@@ -156,8 +172,14 @@ def _add_norm(
     bias: Tensor,
     norm: "Norm | None" = None,
     keep: bool = True,
+    shift: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """``x + more`` normalised; the same as ``more`` is; before weight and bias; one over sigma."""
+    """
+    ``x + more + shift`` normalised, in four forms.
+
+    As it is; as ``more`` is; before weight and bias; and one over sigma. A ``shift`` of channels is
+    taken away again by the normalisation, unless that is by averages of before.
+    """
     batch, nodes, width = x.shape
     stats = None if norm is None or norm.kind != "batch" else norm.batch
     groups, rows = (1, batch * nodes) if stats is not None else (batch, nodes)
@@ -171,14 +193,16 @@ def _add_norm(
     if fixed:
         assert stats is not None and stats.running_mean is not None
         assert stats.running_var is not None
-        means[0], inverses[0] = stats.running_mean, (stats.running_var + epsilon).rsqrt()
+        means[0] = stats.running_mean if shift is None else stats.running_mean - shift
+        inverses[0] = (stats.running_var + epsilon).rsqrt()
     native.call(
         "add_norm", kind, x, more, weight, bias, y, None if half is y else half,
         normal if keep else None, means,
         inverses, variances, groups, rows, width, epsilon, int(fixed),
     )  # fmt: skip
     if stats is not None and stats.training:
-        _follow(stats, means[0], variances[0], rows)
+        mean = means[0] if shift is None else means[0] + shift
+        _follow(stats, mean, variances[0], rows)
     return y, half, normal, inverses
 
 

@@ -17,7 +17,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("nco.solution", "nco.decoding", "nco.hub", "nco.plotting", "nco.evaluation"),
     ("nco.solvers",),
     ("nco.training", "nco.labelling"),
-    ("nco.face",),
+    ("nco.face", "nco.plugins"),
     ("nco.cli",),
 ]
 # The face offers all layers, each when it is asked for; what lies below takes its version alone.

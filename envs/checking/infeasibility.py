@@ -47,6 +47,27 @@ def unservable_customers(instance: TensorDict, rules: Sequence[Constraint]) -> l
     return found
 
 
+def too_much(instance: TensorDict, rules: Sequence[Constraint]) -> list[Violation]:
+    """
+    Amounts of all customers that all vehicles together cannot take; batch size 1.
+
+    One for each amount, named by the rule that bounds it; none where nothing bounds the routes.
+    """
+    plain, found = InstanceView(instance), []
+    known = [most for rule in rules if (most := rule.most_routes(plain)) is not None]
+    if not known or any(rule.trips for rule in rules):
+        return []
+    routes = [min(counts) for counts in zip(*known, strict=True)]
+    for rule in rules:
+        for name, (amount, each) in rule.totals(plain).items():
+            room = sum(count * most for count, most in zip(routes, each, strict=True))
+            if amount > room:
+                vehicles = f"capacity {room:g} of all {sum(routes):g} vehicles"
+                message = f"{name} {amount:g} of all customers, {vehicles}"
+                found.append(Violation("capacity", message))
+    return found
+
+
 def _refusal(
     rule: Constraint, plain: InstanceView, shortest: ShortestWays, route: Route
 ) -> Violation | None:

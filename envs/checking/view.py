@@ -150,6 +150,28 @@ class InstanceView:
         return {node: pair for pair in known for node in pair}
 
 
+def at_least(
+    instance: TensorDict, name: str, routes: Sequence[Route], values: Sequence[float]
+) -> TensorDict:
+    """
+    An instance (batch size 1) with an attribute of its vehicles no less than routes need.
+
+    Parameters
+    ----------
+    name
+        An attribute ``[B]`` or ``[B, V]``.
+    routes, values
+        What each route needs of it.
+    """
+    wider = instance[name].clone()
+    if wider.is_floating_point():
+        wider = wider.double()
+    for route, value in zip(routes, values, strict=True):
+        entry = (0,) if wider.ndim == 1 else (0, route.vehicle)
+        wider[entry] = wider[entry].clamp_min(value)
+    return instance.clone().set(name, wider)
+
+
 def stops_of(route: Route) -> list[int]:
     """All nodes of a route in order, with its depots; a tour without depot is closed."""
     if route.start is None:

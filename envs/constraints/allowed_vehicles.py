@@ -64,6 +64,12 @@ class AllowedVehicles(Constraint):
             if not allowed[r.vehicle][node]
         ]
 
+    def loosened(self, instance: TensorDict, routes: Sequence[Route]) -> TensorDict:
+        allowed = instance["allowed"].clone()
+        for _, route in InstanceView(instance).known(routes):
+            allowed[0, route.vehicle, list(route.visits)] = 1
+        return instance.clone().set("allowed", allowed)
+
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         for node in route.visits:
             if not plain.allowed[route.vehicle][node]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from nco.data.instance import num_depots
 from nco.envs import native
 from nco.envs.checking.routes import Route, Violation
-from nco.envs.checking.view import InstanceView
+from nco.envs.checking.view import InstanceView, at_least
 from nco.envs.constraint import Constraint, always
 from nco.envs.resources.travel import at_depot, of_vehicle
 from nco.envs.state import State
@@ -92,6 +92,14 @@ class Capacity(Constraint):
                 found.append(Violation("capacity", message, route=k))
         return found
 
+    def totals(self, plain: InstanceView) -> dict[str, tuple[float, list[float]]]:
+        return {"demand": (sum(plain.demand), capacities(plain))}
+
+    def loosened(self, instance: TensorDict, routes: Sequence[Route]) -> TensorDict:
+        demand = InstanceView(instance).demand
+        loads = [sum(demand[node] for node in route.visits) for route in routes]
+        return at_least(instance, "capacity", routes, loads)
+
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         capacity = plain.of_vehicle("capacity", route.vehicle)
         for node in route.visits:
@@ -119,3 +127,8 @@ def in_single_precision(instance: TensorDict) -> Tensor | None:
 def largest_capacity(instance: TensorDict) -> Tensor:
     """Of all vehicles of an instance, ``[B, 1]``."""
     return instance["capacity"].view(instance.batch_size[0], -1).amax(-1, keepdim=True)
+
+
+def capacities(plain: InstanceView) -> list[float]:
+    """The capacity of each vehicle."""
+    return [plain.of_vehicle("capacity", vehicle) for vehicle in range(plain.depots)]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nco.data.neutral import is_neutral
 from nco.envs.checking.routes import Route, Violation
-from nco.envs.checking.view import InstanceView, stops_of, whole
+from nco.envs.checking.view import InstanceView, at_least, stops_of, whole
 from nco.envs.normalisation import length_unit, limits
 from nco.envs.resources.resource import Amounts, Move, Resource
 from nco.envs.resources.travel import Kind, in_steps, per_vehicle
@@ -77,17 +77,28 @@ class DistanceLimit(Resource):
                 found.append(Violation("distance limit", message, route=k))
         return found
 
+    def loosened(self, instance: TensorDict, routes: Sequence[Route]) -> TensorDict:
+        plain = InstanceView(instance)
+        lengths = [_length(plain, route) / plain.length_steps for route in routes]
+        return at_least(instance, "distance_limit", routes, lengths)
+
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         if (message := _too_long(plain, route)) is None:
             return None
         return Violation("distance limit", f"to node {route.visits[-1]} and back: {message}")
 
 
-def _too_long(plain: InstanceView, route: Route) -> str | None:
-    """What is wrong with the length of a route, if anything is."""
+def _length(plain: InstanceView, route: Route) -> float:
+    """The length of a route in steps, summed up in the order driven."""
     length = 0.0
     for distance in plain.lengths(stops_of(route)):
         length += distance
+    return length
+
+
+def _too_long(plain: InstanceView, route: Route) -> str | None:
+    """What is wrong with the length of a route, if anything is."""
+    length = _length(plain, route)
     limit = plain.of_vehicle("distance_limit", route.vehicle)
     if length > whole(limit * plain.length_steps):
         return f"length {length / plain.length_steps:.10g}, limit {limit:.10g}"

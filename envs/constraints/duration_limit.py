@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.schedule import schedule
-from nco.envs.checking.view import InstanceView, whole
+from nco.envs.checking.view import InstanceView, at_least, whole
 from nco.envs.constraint import never
 from nco.envs.normalisation import limits, time_unit
 from nco.envs.resources.clock import Clock
@@ -85,6 +85,13 @@ class DurationLimit(Clock):
             if (message := _too_long(plain, route, self.release)) is not None:
                 found.append(Violation("duration limit", message, route=k))
         return found
+
+    def loosened(self, instance: TensorDict, routes: Sequence[Route]) -> TensorDict:
+        plain = InstanceView(instance)
+        times = [
+            schedule(plain, route, self.release).duration / plain.time_steps for route in routes
+        ]
+        return at_least(instance, "duration_limit", routes, times)
 
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         if (message := _too_long(plain, route, self.release)) is None:

@@ -83,6 +83,16 @@ class Fleet(Constraint):
                 found.append(Violation("fleet", message))
         return found
 
+    def most_routes(self, plain: InstanceView) -> list[float]:
+        return [plain.of_vehicle("vehicle_count", vehicle) for vehicle in range(plain.depots)]
+
+    def loosened(self, instance: TensorDict, routes: Sequence[Route]) -> TensorDict:
+        used = Counter(route.vehicle for _, route in InstanceView(instance).known(routes))
+        count = instance["vehicle_count"].clone()
+        for vehicle, routes_of in used.items():
+            count[0, vehicle] = count[0, vehicle].clamp_min(routes_of)
+        return instance.clone().set("vehicle_count", count)
+
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         if plain.of_vehicle("vehicle_count", route.vehicle) > 0:
             return None

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from nco.data.neutral import is_neutral
 from nco.envs.checking.routes import Route, Violation
-from nco.envs.checking.view import InstanceView
+from nco.envs.checking.view import InstanceView, at_least
 from nco.envs.component import Component
 from nco.envs.constraint import Constraint
-from nco.envs.constraints.capacity import Capacity, largest_capacity
+from nco.envs.constraints.capacity import Capacity, capacities, largest_capacity
 from nco.envs.resources.travel import at_depot, of_vehicle
 from nco.envs.state import State
 
@@ -124,6 +124,14 @@ class MaximumLoad(Constraint):
             changes = (change[node] - demand[node] for node in route.visits)
             found.append(list(accumulate(changes, initial=sum(demand[n] for n in route.visits))))
         return found
+
+    def totals(self, plain: InstanceView) -> dict[str, tuple[float, list[float]]]:
+        amounts = {"demand": plain.demand, "backhaul": plain.backhaul}
+        return {name: (sum(each), capacities(plain)) for name, each in amounts.items()}
+
+    def loosened(self, instance: TensorDict, routes: Sequence[Route]) -> TensorDict:
+        highest = [max(loads) for loads in self.loads(InstanceView(instance), routes)]
+        return at_least(instance, "capacity", routes, highest)
 
     def refuses(self, plain: InstanceView, route: Route) -> Violation | None:
         capacity = plain.of_vehicle("capacity", route.vehicle)

@@ -11,7 +11,7 @@ from torch import Tensor
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.view import InstanceView
 from nco.envs.constraint import Constraint, never
-from nco.envs.constraints.capacity import unloading
+from nco.envs.constraints.capacity import capacities, unloading
 from nco.envs.state import State
 
 
@@ -79,6 +79,9 @@ class SplitCapacity(Constraint):
     def dynamic(self, state: State) -> Tensor:
         capacity = state.instance["capacity"][:, None, None]
         return (state.parts["remaining"] / capacity).unsqueeze(-1).float()
+
+    def totals(self, plain: InstanceView) -> dict[str, tuple[float, list[float]]]:
+        return {"demand": (sum(plain.demand), capacities(plain))}
 
     def violations(self, instance: TensorDict, routes: Sequence[Route]) -> list[Violation]:
         """

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nco.cli.generators import Distribution, make_generator
 from nco.data.archive import read_archive
-from nco.data.dataset import COST, load_instances, read_costs, stored_problem
+from nco.data.dataset import COST, READERS, load_instances, read_costs, stored_problem
 from nco.data.errors import InputError
 from nco.data.seeding import seeded
 from nco.envs import Constraint, Objective, RoutingEnv
@@ -100,6 +100,8 @@ def _composition(env: RoutingEnv) -> tuple[object, ...]:
 
 
 def _own_costs(data: Path) -> Tensor | None:
+    if data.suffix in READERS:
+        return READERS[data.suffix](data)[2]
     if data.suffix == ".pkl" or COST not in read_archive(data).tensors:
         return None
     return read_costs(data)

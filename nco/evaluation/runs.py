@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nco.data.formats import FileInstance
-from nco.envs import RoutingEnv
+from nco.envs import Route, RoutingEnv
+from nco.evaluation.reasons import why_left_out
 from nco.solution import Solution, numbered
 
 
@@ -63,6 +64,38 @@ class Run:
         """Customers numbered as in ``.sol`` files; the one route of a TSP tour has all nodes."""
         return numbered(self.env, self.file, self.solution.vehicle_routes)
 
+    def _names(self) -> dict[str, Any]:
+        """Names of customers and vehicles, route by route, where the file gives them."""
+        found: dict[str, Any] = {}
+        routes, labels = self.solution.vehicle_routes, self.file.labels
+        if labels is not None:
+            found["names"] = [[labels[node] for node in route.visits] for route in routes]
+        if self.file.vehicle_names is not None:
+            found["vehicles"] = [self.file.vehicle_names[route.vehicle] for route in routes]
+        return found
+
+    def left_out(self) -> list[dict[str, Any]]:
+        """
+        Customers on no route of a feasible solution, with reasons: see `why_left_out`.
+
+        ``customer`` is numbered as in `routes`; ``rule``, ``reason``, ``relaxation``.
+        """
+        if not (self.env.visits.optional and self.solution.feasible):
+            return []
+        routes = self.solution.vehicle_routes
+        found = []
+        for reason in why_left_out(self.env, self.file.instance, routes):
+            ((customer,),) = numbered(self.env, self.file, [Route((reason.node,))])
+            found.append(
+                {
+                    "customer": customer,
+                    "rule": reason.rule,
+                    "reason": reason.message,
+                    "relaxation": reason.relaxation,
+                }
+            )
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """All fields of the ``--json`` output of ``nco solve`` and ``nco compare``."""
         return {
@@ -76,6 +109,7 @@ class Run:
             "gap": self.gap,
             "reference": self.reference,
             "routes": self.routes,
+            **self._names(),
             "seconds": self.solution.seconds,
             "seed": self.seed,
         }

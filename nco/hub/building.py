@@ -35,12 +35,11 @@ RENAMED = {"FlexibleLoad": "MixedLoad"}  # classes of version 0.1
 MAX_INTEGER = 2**16  # of a setting: channels, layers, neighbours
 PLAIN = (bool, int, float, str, NoneType)
 OWN = "nco"
-OWN_MODULES = (  # with classes that no import above brings along
-    "nco.envs.constraints",
-    "nco.envs.objectives",
-    "nco.policies.graph",
-    "nco.policies.lstm_encoder",
-)
+OWN_MODULES: dict[type, tuple[str, ...]] = {  # with classes that no import above brings along
+    Constraint: ("nco.envs.constraints",),
+    Objective: ("nco.envs.objectives",),
+    Encoder: ("nco.policies.graph", "nco.policies.lstm_encoder"),
+}
 
 
 def build(
@@ -137,7 +136,7 @@ def known(base: type) -> dict[str, Callable[..., Any]]:
     A class that a plug-in or the person's own ``--import`` has defined is among them.
     """
     load_plugins()
-    _import_own()
+    _import_own(base)
     found: list[Callable[..., Any]] = [*_subclasses(base), *FUNCTIONS.get(base, ())]
     return {
         f"{made.__module__}.{made.__qualname__}": made
@@ -160,8 +159,8 @@ def parameters(make: Callable[..., Any]) -> dict[str, Any]:
 
 
 @cache
-def _import_own() -> None:
-    for module in OWN_MODULES:
+def _import_own(base: type) -> None:
+    for module in OWN_MODULES.get(base, ()):
         try:
             import_module(module)
         except ModuleNotFoundError as error:  # an optional dependency

@@ -104,7 +104,7 @@ static void backward_rows(const Instance& x, const Gradient& g, I row, const flo
             const float delta = sum(both);
             const float* norm = g.norms + 2 * ((row + r) * x.heads + h);
             for (I n = 0; n < x.padded; n += W) {
-                V p = exponential(load(w + r * x.padded + n) - norm[0]) * norm[1];
+                V p = decay(load(w + r * x.padded + n) - norm[0]) * norm[1];
                 store(w + r * x.padded + n, p);
                 V d = p * (load(ds + r * x.padded + n) - delta) * x.scale;
                 store(ds + r * x.padded + n, d);

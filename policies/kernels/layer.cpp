@@ -246,6 +246,17 @@ static void add_norm_backward(const float* of_y, const H* of_more, const H* norm
     }
 }
 
+// A bias and a ReLU, in place.
+template <class H>
+static void bias_relu(H* x, const float* bias, I rows, I width, I threads) {
+#pragma omp parallel for num_threads(threads)
+    for (I n = 0; n < rows; n++)
+        for (I k = 0; k < width; k += W) {
+            V s = get(x + n * width + k) + load(bias + k);
+            put(x + n * width + k, s < 0.f ? V{} : s);
+        }
+}
+
 // Gradient before a ReLU, in place, from what came out of it; and its sum over rows, in pieces.
 template <class H>
 static void relu_backward(H* of_out, const H* out, float* of_bias, I rows, I width, I threads) {
@@ -299,6 +310,9 @@ BOTH(add_norm, ADD_NORM, x, more, weight, bias, y, y_half, normal, means, invers
      I threads)
 BOTH(add_norm_backward, ADD_NORM_BACKWARD, of_y, of_more, normal, weight, inverses, of_sum, of_half,
      of_affine, groups, rows, width, threads)
+
+#define BIAS_RELU(H) (H* x, const float* bias, I rows, I width, I threads)
+BOTH(bias_relu, BIAS_RELU, x, bias, rows, width, threads)
 
 #define RELU_BACKWARD(H) (H* of_out, const H* out, float* of_bias, I rows, I width, I threads)
 BOTH(relu_backward, RELU_BACKWARD, of_out, out, of_bias, rows, width, threads)

@@ -52,16 +52,20 @@ struct Way {
     bool done;
 };
 
-// An instance as the loops want it: channels before nodes.
+// An instance as the loops want it: channels before nodes. On the way back the nodes are in an
+// order of their own for every rollout: those that stay open longest come first, so that a decision
+// needs only the first `open` of them. `columns` is their number, padded.
 struct Tables {
     std::vector<float> keys, logit_keys, values;  // [D][padded]
     const Decoder& net;
     const Call& call;
     const I padded, width;
-    I b = 0;
+    I b = 0, open, columns;
+    const I* order = nullptr;
 
     Tables(const Decoder& net, const Call& call, bool backward)
-        : net(net), call(call), padded((call.nodes + 15) / 16 * 16), width(net.heads * net.d) {
+        : net(net), call(call), padded((call.nodes + 15) / 16 * 16), width(net.heads * net.d), open(call.nodes),
+          columns(padded) {
         keys.resize(width * padded);
         logit_keys.resize(width * padded);
         if (backward) values.resize(width * padded);
@@ -71,12 +75,12 @@ struct Tables {
         b = instance;
         const I n = call.nodes;
         turn(net.keys + b * net.keys_batch, net.keys_row, n, width, padded, 1 / __builtin_sqrtf(net.d),
-             keys.data());
+             keys.data(), order);
         turn(net.logit_keys + b * net.logit_keys_batch, net.logit_keys_row, n, width, padded, 1,
-             logit_keys.data());
+             logit_keys.data(), order);
         if (values.size())
             turn(net.values + b * net.values_batch, net.values_row, n, width, padded, 1,
-                 values.data());
+                 values.data(), order);
     }
 
     const float* value_rows() const { return net.values + b * net.values_batch; }
@@ -174,25 +178,25 @@ static void glimpse(const Tables& x, Block& block, bool keep) {
     for (I h = 0; h < x.net.heads; h++) {
         float* w = block.weights.data() + (keep ? h * 8 * x.padded : 0);
         product<R, D>(block.q.data() + h * d, x.width, x.keys.data() + h * d * x.padded, d, x.padded,
-                      block.penalty.data(), x.padded, w);
+                      block.penalty.data(), x.padded, w, x.columns);
         float inverse[R];
         UNROLL for (int r = 0; r < R; r++) {
             float* s = w + r * x.padded;
-            const float top = highest(s, x.padded);
+            const float top = highest(s, x.columns);
             V total = V{};
-            for (I n = 0; n < x.padded; n += W) {
-                V e = exponential(load(s + n) - top);  // 0 where closed: tiny numbers are slow
+            for (I n = 0; n < x.columns; n += W) {
+                V e = decay(load(s + n) - top);
                 store(s + n, e);
                 total += e;
             }
             inverse[r] = 1 / sum(total);
             if (keep) {
-                for (I n = 0; n < x.padded; n += W) store(s + n, load(s + n) * inverse[r]);
+                for (I n = 0; n < x.columns; n += W) store(s + n, load(s + n) * inverse[r]);
                 inverse[r] = 1;
             }
         }
-        mix<R>(w, x.padded, values + h * d, x.net.values_row, x.call.nodes, d,
-               block.glimpse.data() + h * d, x.width, inverse);
+        mix<R>(w, x.padded, values + h * d, x.net.values_row, x.open, d,
+               block.glimpse.data() + h * d, x.width, inverse, x.order);
     }
 }
 
@@ -246,11 +250,14 @@ static void point(const Tables& x, Block& block, const I* current) {
     else if (x.net.out)
         pointer = feed_forward<R>(x, block);
     product<R, 0>(pointer, width, x.logit_keys.data(), width, x.padded, nullptr, 0,
-                  block.logits.data());
+                  block.logits.data(), x.columns);
     const float scale = 2 / __builtin_sqrtf(width);
-    for (I i = 0; i < R * x.padded; i += W) {
-        V t = 1 - 2 / (exponential(load(&block.logits[i]) * scale) + 1);
-        store(&block.logits[i], x.net.clip * t);
+    for (int r = 0; r < R; r++) {
+        float* z = &block.logits[r * x.padded];
+        for (I n = 0; n < x.columns; n += W) {
+            V t = 1 - 2 / (exponential(load(z + n) * scale) + 1);
+            store(z + n, x.net.clip * t);
+        }
     }
     if (!x.net.distance) return;
     for (int r = 0; r < R; r++) {
@@ -463,9 +470,24 @@ struct Taken {
           of_query(8 * x.width), ds(8 * x.padded) {}
 };
 
+// The nodes of a rollout, those first that stay open longest: the depot, what is never visited, and
+// customers from the last to the first.
+static void order_nodes(const Call& call, const int64_t* given, I* order, I* place) {
+    const I n = call.nodes, depot = call.demand ? 1 : 0;
+    for (I i = 0; i < n; i++) place[i] = -1;
+    I last = n;
+    for (I t = 0; t < call.steps; t++)
+        if (given[t] >= depot && place[given[t]] < 0) place[given[t]] = --last;
+    I first = 0;
+    for (I i = 0; i < n; i++) {
+        if (place[i] < 0) place[i] = first++;
+        order[place[i]] = i;
+    }
+}
+
 template <int D>
 static void backward(const Tables& x, const Gradients& g, Taken& taken) {
-    const I width = x.width, padded = x.padded, nodes = x.call.nodes, d = D ? D : x.net.d;
+    const I width = x.width, padded = x.padded, nodes = x.call.nodes, open = x.open, d = D ? D : x.net.d;
     Block& block = taken.block;
     for (I r = 0; r < 8; r++) {
         if (r >= taken.count) {  // a row without weight
@@ -474,7 +496,7 @@ static void backward(const Tables& x, const Gradients& g, Taken& taken) {
             taken.first[r] = taken.first[0];
             taken.node[r] = taken.node[0];
             taken.scalar[r] = taken.scalar[0];
-            memcpy(&block.penalty[r * padded], &block.penalty[0], padded * sizeof(float));
+            memcpy(&block.penalty[r * padded], &block.penalty[0], x.columns * sizeof(float));
         }
         query(x, taken.current[r], taken.first[r], taken.scalar[r], &block.q[r * width]);
     }
@@ -487,50 +509,52 @@ static void backward(const Tables& x, const Gradients& g, Taken& taken) {
         const float* penalty = &block.penalty[r * padded];
         one[r] = 1;
         V most = all(FORBIDDEN);
-        for (I n = 0; n < padded; n += W) {
+        for (I n = 0; n < x.columns; n += W) {
             V other = load(z + n) + load(penalty + n);
             store(of + n, other);
             most = other > most ? other : most;
         }
         const float top = largest(most);
         V total = V{};
-        for (I n = 0; n < padded; n += W) {
+        for (I n = 0; n < x.columns; n += W) {
             V e = exponential(load(of + n) - top);
             store(of + n, e);
             total += e;
         }
         const float inverse = 1 / sum(total), factor = taken.factor[r];
-        for (I n = 0; n < padded; n += W) store(of + n, load(of + n) * (-factor * inverse));
+        for (I n = 0; n < x.columns; n += W) store(of + n, load(of + n) * (-factor * inverse));
         of[taken.node[r]] += factor;
-        for (I n = 0; n < padded; n += W) {
+        for (I n = 0; n < x.columns; n += W) {
             V t = load(z + n) * part;
             store(of + n, load(of + n) * slope * (1 - t * t));
         }
     }
     const I at = x.b * nodes * width;
     const float* logit_keys = x.net.logit_keys + x.b * x.net.logit_keys_batch;
-    mix<8>(taken.of_logits.data(), padded, logit_keys, x.net.logit_keys_row, nodes, width,
-           taken.of_glimpse.data(), width, one);
-    spread<8>(taken.of_logits.data(), padded, block.glimpse.data(), width, nodes, width,
-              g.logit_keys + at, width);
+    mix<8>(taken.of_logits.data(), padded, logit_keys, x.net.logit_keys_row, open, width,
+           taken.of_glimpse.data(), width, one, x.order);
+    spread<8>(taken.of_logits.data(), padded, block.glimpse.data(), width, open, width,
+              g.logit_keys + at, width, x.order);
     const float scale = 1 / __builtin_sqrtf(d);
     for (I h = 0; h < x.net.heads; h++) {
         float *w = &block.weights[h * 8 * padded], *ds = taken.ds.data();
         const float* of_glimpse = taken.of_glimpse.data() + h * d;
-        product<8, D>(of_glimpse, width, x.values.data() + h * d * padded, d, padded, nullptr, 0, ds);
+        product<8, D>(of_glimpse, width, x.values.data() + h * d * padded, d, padded, nullptr, 0, ds,
+                      x.columns);
         for (I r = 0; r < 8; r++) {
             V both = V{};
             for (I k = 0; k < d; k += W)
                 both += load(&block.glimpse[r * width + h * d + k]) * load(of_glimpse + r * width + k);
             const float delta = sum(both);
-            for (I n = 0; n < padded; n += W)
+            for (I n = 0; n < x.columns; n += W)
                 store(ds + r * padded + n,
                       load(w + r * padded + n) * (load(ds + r * padded + n) - delta) * scale);
         }
-        mix<8>(ds, padded, x.net.keys + x.b * x.net.keys_batch + h * d, x.net.keys_row, nodes, d,
-               &taken.of_query[h * d], width, one);
-        spread<8>(ds, padded, &block.q[h * d], width, nodes, d, g.keys + at + h * d, width);
-        spread<8>(w, padded, of_glimpse, width, nodes, d, g.values + at + h * d, width);
+        mix<8>(ds, padded, x.net.keys + x.b * x.net.keys_batch + h * d, x.net.keys_row, open, d,
+               &taken.of_query[h * d], width, one, x.order);
+        spread<8>(ds, padded, &block.q[h * d], width, open, d, g.keys + at + h * d, width,
+                  x.order);
+        spread<8>(w, padded, of_glimpse, width, open, d, g.values + at + h * d, width, x.order);
     }
     for (I r = 0; r < taken.count; r++) {
         const float* of = &taken.of_query[r * width];
@@ -555,35 +579,44 @@ EXPORT I rollout_backward(const Decoder* net, const Call* request, const Gradien
     {
         Tables x(*net, c, true);
         Taken taken(x);
-        std::vector<float> closed(x.padded);
+        std::vector<float> closed(x.padded), penalty(x.padded);
+        std::vector<I> order(c.nodes), place(c.nodes);
         Way way;
         way.closed = closed.data();
+        x.order = order.data();
+        const auto flush = net->d == 16 ? backward<16> : backward<0>;
 #pragma omp for schedule(dynamic)
         for (I b = 0; b < c.batch; b++) {
-            x.load(b);
-            const auto flush = net->d == 16 ? backward<16> : backward<0>;
             for (I r = 0; r < c.rollouts; r++) {
                 const float factor = g->of_likelihood[b * c.rollouts + r];
                 if (factor == 0) continue;
                 const int64_t* given = c.given + (b * c.rollouts + r) * c.steps;
+                order_nodes(c, given, order.data(), place.data());
+                x.load(b);
                 begin(c, x.padded, way);
                 for (I t = 0; t < c.steps && !way.done; t++) {
                     const I node = given[t];
-                    float* row = &taken.block.penalty[taken.count * x.padded];
                     const bool imposed = t == 0 && c.first;
-                    if (!imposed && look(c, b, x.padded, way, row) > 1) {
+                    if (!imposed && look(c, b, x.padded, way, penalty.data()) > 1) {
                         const I k = taken.count++;
+                        if (k == 0) {
+                            x.open = way.left + (c.demand ? 1 : 0);
+                            x.columns = (x.open + 15) / 16 * 16;
+                        }
+                        float* row = &taken.block.penalty[k * x.padded];
+                        for (I i = 0; i < x.columns; i++)
+                            row[i] = i < x.open ? penalty[order[i]] : FORBIDDEN;
                         taken.current[k] = way.current;
                         taken.first[k] = way.first;
-                        taken.node[k] = node;
+                        taken.node[k] = place[node];
                         taken.scalar[k] = share(c, b, way);
                         taken.factor[k] = factor;
                         if (taken.count == 8) flush(x, *g, taken);
                     }
                     advance(c, b, way, node);
                 }
+                if (taken.count) flush(x, *g, taken);
             }
-            if (taken.count) flush(x, *g, taken);
         }
     }
     return 0;

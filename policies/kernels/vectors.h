@@ -124,31 +124,33 @@ static inline float highest(const float* s, I padded) {
     return largest(most[0]);
 }
 
-// exp for x <= 88 with a relative error of 2e-7 (Cephes); not below exp(-87). NaN stays NaN.
-static inline V decay(V x) {
-    V low = all(-87.f) > x ? all(-87.f) : x;
+// exp for x from -87 to 88 with a relative error of 2e-7. NaN stays NaN.
+static inline V power(V x) {
     const V magic = all(12582912.f);  // beside it, a number's last bits are the nearest whole one
-    const V shifted = low * 1.44269504088896341f + magic;
-    V n = shifted - magic;
-    V r = low - n * 0.693359375f + n * 2.12194440e-4f;
-    V p = all(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
+    const V shifted = x * 1.44269504088896341f + magic;
+    const V n = shifted - magic;
+    V r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    V p = all(8.31247773e-3f);  // nearest to (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2
+    p = p * r + 4.18905504e-2f;
+    p = p * r + 1.66671157e-1f;
+    p = p * r + 4.99992281e-1f;
     p = p * r * r + r + 1.f;
     VU bits;
     memcpy(&bits, &shifted, sizeof(V));
     bits = (bits + 127) << 23;
-    V power;
-    memcpy(&power, &bits, sizeof(V));
-    return p * power;
+    V two;
+    memcpy(&two, &bits, sizeof(V));
+    return p * two;
 }
 
-// The same for any x: 0 below -87, bounded above 88. NaN stays NaN.
+// For x <= 0, and never less than exp(-60), next to nothing: products with it are normal numbers,
+// and those are fast.
+static inline V decay(V x) { return power(all(-60.f) > x ? all(-60.f) : x); }
+
+// For any x: 0 below -87, bounded above 88.
 static inline V exponential(V x) {
-    V e = decay(all(88.f) < x ? all(88.f) : x);
+    V low = all(-87.f) > x ? all(-87.f) : x;
+    V e = power(all(88.f) < low ? all(88.f) : low);
     return x < -87.f ? V{} : e;
 }
 
@@ -195,12 +197,16 @@ static inline void transpose(V rows[WIDTH]) {
 }
 
 // Rows [n] of d channels, times a factor, to channels [d] of padded rows; d is a multiple of 16.
-static void turn(const float* rows_in, I stride, I n, I d, I padded, float factor, float* out) {
+// Where there is an order, row i is row order[i].
+static void turn(const float* rows_in, I stride, I n, I d, I padded, float factor, float* out,
+                 const I* order = nullptr) {
     for (I begin = 0; begin < padded; begin += W) {
         for (I k = 0; k < d; k += W) {
             V rows[WIDTH];
-            UNROLL16 for (int i = 0; i < WIDTH; i++)
-                rows[i] = begin + i < n ? load(rows_in + (begin + i) * stride + k) * factor : V{};
+            UNROLL16 for (int i = 0; i < WIDTH; i++) {
+                const I row = begin + i >= n ? -1 : order ? order[begin + i] : begin + i;
+                rows[i] = row < 0 ? V{} : load(rows_in + row * stride + k) * factor;
+            }
             transpose(rows);
             UNROLL16 for (int i = 0; i < WIDTH; i++)
                 store(out + (k + i) * padded + begin, rows[i]);
@@ -214,6 +220,7 @@ struct Product {
     I a_stride;
     const float* b;
     I b_stride;
+    const I* order;       // row k of b is row order[k]; or null
     const float* start;  // or null
     I start_stride;
     const float* factor;  // or null
@@ -222,7 +229,7 @@ struct Product {
 };
 
 // C vectors of columns of R rows from row r0 and column n on; D terms, or `terms` where D is 0.
-template <int R, int C, int D>
+template <int R, int C, int D, bool ORDERED>
 static inline void block(const Product& x, I r0, I n, I terms) {
     const I d = D ? D : terms;
     const float *a = x.a + r0 * x.a_stride, *b = x.b + n;
@@ -231,8 +238,9 @@ static inline void block(const Product& x, I r0, I n, I terms) {
         UNROLL for (int c = 0; c < C; c++)
             s[r][c] = x.start ? load(x.start + (r0 + r) * x.start_stride + n + c * W) : V{};
     for (I k = 0; k < d; k++) {
+        const float* row = b + (ORDERED ? x.order[k] : k) * x.b_stride;
         V key[C];
-        UNROLL for (int c = 0; c < C; c++) key[c] = load(b + k * x.b_stride + c * W);
+        UNROLL for (int c = 0; c < C; c++) key[c] = load(row + c * W);
         UNROLL for (int r = 0; r < R; r++)
             UNROLL for (int c = 0; c < C; c++) s[r][c] += a[r * x.a_stride + k] * key[c];
     }
@@ -244,62 +252,77 @@ static inline void block(const Product& x, I r0, I n, I terms) {
 }
 
 // All columns from n on, in blocks of C vectors, and what is left in narrower ones.
-template <int R, int C, int D>
+template <int R, int C, int D, bool ORDERED>
 static inline void blocks(const Product& x, I n, I columns, I terms) {
     const int rows = R < BLOCK_ROWS ? R : BLOCK_ROWS;
-    for (; n + C * W <= columns; n += C * W)
-        UNROLL for (int r = 0; r < R; r += rows) block<rows, C, D>(x, r, n, terms);
+    // Four vectors are two and two: one alone would wait for its own sums.
+    for (; n + C * W <= columns && !(C == 3 && columns - n == 4 * W); n += C * W)
+        UNROLL for (int r = 0; r < R; r += rows) block<rows, C, D, ORDERED>(x, r, n, terms);
     if constexpr (C > 1)
-        if (n < columns) blocks<R, (C > 3 ? C / 2 : C - 1), D>(x, n, columns, terms);
+        if (n < columns) blocks<R, (C > 3 ? C / 2 : C - 1), D, ORDERED>(x, n, columns, terms);
 }
 
 // Fewer rows leave room for the sums of more columns.
-template <int R, int D>
+template <int R, int D, bool ORDERED = false>
 static inline void multiply(const Product& x, I columns, I terms) {
     const int fitting = BLOCK_ROWS * BLOCK_COLUMNS / R;
     const int C = R >= BLOCK_ROWS ? BLOCK_COLUMNS : fitting > 8 ? 8 : fitting;
-    blocks<R, C, D>(x, 0, columns, terms);
+    blocks<R, C, D, ORDERED>(x, 0, columns, terms);
 }
 
-// out[r][n] = start[r][n] + sum over k of a[r][k] b[k][n], for R rows and `padded` columns.
+// out[r][n] = start[r][n] + sum over k of a[r][k] b[k][n], for R rows and the first columns of
+// `padded` ones.
+template <int R, int D>
+static void product(const float* a, I a_stride, const float* b, I width, I padded,
+                    const float* start, I start_stride, float* out, I columns) {
+    multiply<R, D>({a, a_stride, b, padded, nullptr, start, start_stride, nullptr, out, padded},
+                   columns, width);
+}
+
 template <int R, int D>
 static void product(const float* a, I a_stride, const float* b, I width, I padded,
                     const float* start, I start_stride, float* out) {
-    multiply<R, D>({a, a_stride, b, padded, start, start_stride, nullptr, out, padded}, padded,
-                   width);
+    product<R, D>(a, a_stride, b, width, padded, start, start_stride, out, padded);
 }
 
 // to[r][k] = factor[r] times the sum over n of weights[r][n] rows[n][k], for d channels k.
 template <int R>
 static void mix(const float* weights, I padded, const float* rows, I stride, I n, I d, float* to,
-                I to_stride, const float* factor) {
-    multiply<R, 0>({weights, padded, rows, stride, nullptr, 0, factor, to, to_stride}, d, n);
+                I to_stride, const float* factor, const I* order = nullptr) {
+    const Product x{weights, padded, rows, stride, order, nullptr, 0, factor, to, to_stride};
+    if (order)
+        multiply<R, 0, true>(x, d, n);
+    else
+        multiply<R, 0>(x, d, n);
 }
 
 // to[n][k] += sum over r of weights[r][n] rows[r][k], for C vectors of R rows.
-template <int R, int C>
+template <int R, int C, bool ORDERED>
 static inline void spread_some(const float* weights, I padded, const float* rows, I stride, I n,
-                               float* to, I to_stride) {
+                               float* to, I to_stride, const I* order) {
     V a[R][C];
     UNROLL for (int r = 0; r < R; r++)
         UNROLL for (int c = 0; c < C; c++) a[r][c] = load(rows + r * stride + c * W);
     for (I i = 0; i < n; i++) {
+        float* row = to + (ORDERED ? order[i] : i) * to_stride;
         V s[C];
-        UNROLL for (int c = 0; c < C; c++) s[c] = load(to + i * to_stride + c * W);
+        UNROLL for (int c = 0; c < C; c++) s[c] = load(row + c * W);
         UNROLL for (int r = 0; r < R; r++)
             UNROLL for (int c = 0; c < C; c++) s[c] += weights[r * padded + i] * a[r][c];
-        UNROLL for (int c = 0; c < C; c++) store(to + i * to_stride + c * W, s[c]);
+        UNROLL for (int c = 0; c < C; c++) store(row + c * W, s[c]);
     }
 }
 
 template <int R>
 static void spread(const float* weights, I padded, const float* rows, I stride, I n, I d, float* to,
-                   I to_stride) {
+                   I to_stride, const I* order = nullptr) {
     const int part = R < BLOCK_ROWS ? R : BLOCK_ROWS, C = GROUP < 2 ? GROUP : 2;
     for (I k = 0; k < d; k += C * W)
-        UNROLL for (int r = 0; r < R; r += part)
-            spread_some<part, C>(weights + r * padded, padded, rows + r * stride + k, stride, n,
-                                 to + k, to_stride);
+        UNROLL for (int r = 0; r < R; r += part) {
+            const auto some = order ? spread_some<part, C, true> : spread_some<part, C, false>;
+            some(weights + r * padded, padded, rows + r * stride + k, stride, n, to + k, to_stride,
+                 order);
+        }
 }
 
 typedef uint16_t Half;  // bfloat16

@@ -54,11 +54,13 @@ def test_layer_equals_its_plain_form(
         torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("part", [100, 1024])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_layer_in_evaluation_equals_its_plain_form(
-    norm: str, monkeypatch: pytest.MonkeyPatch
+    norm: str, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With running averages, where there are any, which stay as they are."""
+    """With running averages, which stay as they are, and some instances at a time or all."""
+    monkeypatch.setattr(fused, "PART", part)
     layer = new_layer(norm)
     layer(2 + randn(4, 9, 32))
     layer.eval()
