@@ -105,6 +105,7 @@ class Sisr:
 
     def require(self, env: RoutingEnv, instance: TensorDict) -> None:
         """See `nco.solvers.base.Solver`."""
+        library()
         search_of(env, instance)
 
     def _search(
