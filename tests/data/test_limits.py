@@ -103,6 +103,17 @@ TEXTS = {
     "nested lists": (".json", '{"vehicles": ' + "[" * 200_000, "no JSON"),
     "nested objects": (".json", '{"a":' * 200_000, ""),
     "a long JSON number": (".json", '{"format": "nco-instance", "x": ' + "1" * 100_000 + "}", ""),
+    "a matrix of nothing": (
+        ".json",
+        json.dumps(
+            {
+                "vehicles": [{"id": 1, "start_index": 0}],
+                "jobs": [{"id": 1, "location_index": 1}],
+                "matrices": {"car": {"durations": []}},
+            }
+        ),
+        "expected",
+    ),
     "an index": (
         ".json",
         json.dumps(
