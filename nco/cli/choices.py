@@ -8,3 +8,4 @@ Distribution = Literal["uniform", "cluster", "x", "city"]  # of nco.cli.generato
 Recipe = Literal["attention-model"]
 Prize = Literal["const", "unif", "dist"]  # of nco.data.generators.orienteering
 Paper = Literal["attention-model"]  # of nco.evaluation.papers
+OutputFormat = Literal["auto", "sol", "vroom", "csv"]
