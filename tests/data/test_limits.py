@@ -145,6 +145,16 @@ def test_texts_that_claim_much(kind: str, tmp_path: Path) -> None:
     assert message in found and len(found) < 700 and f"x{suffix}" in found and "\n" not in found
 
 
+def test_numbers_of_nodes_with_decimals(tmp_path: Path) -> None:
+    """A node numbered 2.0 is node 2, also where a name stands behind its coordinates."""
+    path = tmp_path / "x.vrp"
+    text = SQUARE.replace("2 0 0\n", "2.0 0 0 north\n").replace("2 5\n", "2.0 5\n")
+    path.write_text(text)
+    found = read(path)
+    assert found.labels is not None and found.labels[1] == "north"
+    assert found.instance["demand"][0].tolist() == [0, 5, 5, 5, 5]
+
+
 def test_files_beyond_the_bound(tmp_path: Path) -> None:
     """A file larger than the bound is not even read, whatever its format."""
     for suffix in (".vrp", ".tsp", ".txt", ".csv", ".json", ".vrpspd", ".pkl"):
