@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import warnings
+from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,7 +148,8 @@ def is_exactly(thing: object, kind: type) -> bool:
     replaced, and a module has no hooks, its own or global ones. (Parametrizations of PyTorch make
     a subclass, its older ones and pruning are hooks.)
     """
-    if type(thing) is not kind or not _methods(kind).isdisjoint(vars(thing)):
+    known: Hashable = kind
+    if type(thing) is not kind or not _methods(known).isdisjoint(vars(thing)):
         return False
     return not isinstance(thing, nn.Module) or not any(
         (*(getattr(thing, name) for name in _HOOKS), *_GLOBAL_HOOKS)
@@ -163,7 +165,7 @@ def keeps(thing: object, kind: type, *names: str) -> bool:
 
 
 @cache
-def _methods(kind: type) -> frozenset[str]:
+def _methods(kind: Hashable) -> frozenset[str]:
     return frozenset(
         name
         for name in dir(kind)

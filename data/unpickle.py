@@ -107,6 +107,7 @@ class CarefulUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
 
     dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
 
+    stack: list[Any]  # of the base class
     key_types: tuple[type, ...] = ()  # that may be keys beside texts and numbers
 
     def find_class(self, module: str, name: str) -> Any:
@@ -227,7 +228,8 @@ class _Array(np.ndarray):
             raise InputError("the pickle has an array without its content")
         _, shape, kind, fortran, raw = state
         content = _checked(raw, _dtype(kind), shape)
-        super().__setstate__((1, shape, content.dtype, bool(fortran), raw))
+        given = (1, shape, content.dtype, bool(fortran), raw)
+        super().__setstate__(given)  # type: ignore[arg-type]  # of numpy's own bool, it says
 
 
 def _checked(raw: Any, dtype: np.dtype, shape: Any) -> np.ndarray:

@@ -40,6 +40,7 @@ def _measure(text: str) -> None:
     count = 0
     for event in yaml.parse(text, yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
+            assert event.anchor is not None  # an alias has a name
             size = sizes.get(event.anchor, 1)
             if size is None:
                 raise InputError(f"the part {event.anchor[:60]!r} contains itself")
