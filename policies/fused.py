@@ -23,20 +23,22 @@ def fits(layer: "EncoderLayer", x: Tensor) -> bool:
     kinds = {layer.norm_attention.kind, layer.norm_feed_forward.kind}
     attention, width = layer.attention, x.shape[-1]
     training = layer.training or not torch.is_grad_enabled()
-    return (
+    if not native.is_feed_forward(layer.feed_forward):
+        return False
+    inner: nn.Linear = layer.feed_forward[0]  # type: ignore[index,assignment]
+    return bool(
         not layer.pre_norm
         and (kinds == {"instance"} or (kinds == {"batch"} and training))
         and x.dtype in (torch.float32, torch.bfloat16)
         and native.on_cpu(x)
         and native.in_known_precision()
-        and native.is_feed_forward(layer.feed_forward)
         and native.is_linear(attention.qkv, False)
         and native.is_linear(attention.out, True)
         and all(map(_is_known, (layer.norm_attention, layer.norm_feed_forward)))
         and (width // attention.heads) % 16 == 0
         and width // attention.heads <= native.WIDEST
         and attention.qkv.out_features == 3 * attention.qkv.in_features
-        and layer.feed_forward[0].out_features % 16 == 0
+        and inner.out_features % 16 == 0
     )
 
 
@@ -50,7 +52,10 @@ def _is_known(norm: "Norm") -> bool:
         and stats.affine
         and stats.track_running_stats
         and stats.momentum is not None
-        and all(map(native.is_plain, (*stats.parameters(), stats.running_mean, stats.running_var)))
+        and all(map(native.is_plain, stats.parameters()))
+        and stats.running_mean is not None
+        and stats.running_var is not None
+        and all(map(native.is_plain, (stats.running_mean, stats.running_var)))
     )
 
 
