@@ -21,6 +21,7 @@ COMMANDS = {
     "solve": "solves instance files with a policy or a classical solver",
     "compare": "solves the same files with several solvers, side by side",
     "evaluate": "measures a policy on many instances at once",
+    "convert": "writes an instance in another format",
     "generate": "draws random instances",
     "label": "solves a data set, to learn from its solutions",
     "fit": "trains a policy, from a YAML configuration",
