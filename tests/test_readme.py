@@ -59,8 +59,8 @@ def test_every_command_line_is_understood(words: list[str], output: str) -> None
 
 
 def cheap(words: list[str]) -> bool:
-    """Whether a command solves or compares the shipped examples."""
-    return words[0] in ("solve", "compare") and words[1].startswith("data/examples")
+    """Whether a command solves, compares or converts the shipped examples."""
+    return words[0] in ("solve", "compare", "convert") and words[1].startswith("data/examples")
 
 
 @pytest.mark.parametrize(

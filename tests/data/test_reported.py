@@ -52,6 +52,7 @@ ROWS: list[tuple[str, float | None, str]] = [
     ("08d-osrm-noroute.json", None, "Table using 4 coordinates found none"),
     ("11-no-matrix.json", None, "matrices is missing"),
     ("12-vroom-doc-start-end.json", 5461, ""),
+    ("16-demand-over.vrp", None, "no solution exists: capacity: demand 60 of node 2, capacity 30"),
     ("18-no-packing.json", None, "no feasible solution|no solution exists"),
     ("41a-breaks-empty.json", 2700, ""),
     ("41b-priority0.json", 2700, ""),
@@ -101,6 +102,15 @@ def test_reported_files(
         assert row["feasible"] and row["cost"] == pytest.approx(cost, rel=1e-6)
     assert bool(err) == bool(told) and re.search(told, err), err
     assert len(err.splitlines()) <= 1
+
+
+def test_a_cost_alone_is_a_reference() -> None:
+    """The XL sets' solutions state a cost and no routes."""
+    file = read(benchmark_data("xl", "XLTEST-n1048-k139.vrp"))
+    assert file.best_known == 124450
+    told: list[str] = []
+    env = problem(file.problem, instance=file.instance)
+    assert check_best_known(env, file, told.append).best_known == 124450 and not told
 
 
 def test_gaps_are_against_what_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
