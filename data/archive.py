@@ -113,11 +113,8 @@ def _npy(content: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
             raise InputError(f"{entry.filename} holds {dtype.name}, expected numbers")
         if size > entry.file_size - file.tell():
             raise InputError(f"{entry.filename} is cut off, expected shape {list(shape)}")
-        raw = bytearray(size)
-        view, filled = memoryview(raw), 0
-        while filled < size and (count := file.readinto(view[filled:])):
-            filled += count
-    if filled < size:
+        raw = bytearray(file.read(size))  # of its own, so that it can be written to
+    if len(raw) < size:
         raise InputError(f"{entry.filename} is cut off, expected shape {list(shape)}")
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
 

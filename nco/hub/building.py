@@ -147,7 +147,8 @@ def known(base: type) -> dict[str, Callable[..., Any]]:
 
 def parameters(make: Callable[..., Any]) -> dict[str, Any]:
     """Names and annotations of what describes an object: all parameters but those it is given."""
-    hints = get_type_hints(make.__init__ if isinstance(make, type) else make)
+    function = make.__init__ if isinstance(make, type) else make  # type: ignore[misc]
+    hints = get_type_hints(function)
     found: dict[str, Any] = {}
     for name, parameter in inspect.signature(make).parameters.items():
         hint = hints.get(name, Any)
@@ -170,6 +171,7 @@ def _import_own(base: type) -> None:
 
 def _subclasses(base: type) -> Iterator[type]:
     yield base
+    sub: type
     for sub in base.__subclasses__():
         yield from _subclasses(sub)
 

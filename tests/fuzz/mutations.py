@@ -177,6 +177,7 @@ def _leaf(value: Any, rng: Random) -> Any:
 def array(value: np.ndarray, rng: Random) -> np.ndarray:
     """One change of an array's values, shape or dtype."""
     kind = rng.randrange(8)
+    value = np.atleast_1d(value)
     with np.errstate(all="ignore"):
         if kind == 0:
             return value.reshape(-1)
