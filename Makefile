@@ -34,8 +34,7 @@ lint: $(READY)
 	$(RUN)/ruff format --check .
 
 types: $(READY)
-	sh tests/types.sh
-	cd build/types && $(abspath $(RUN))/mypy --config-file $(CURDIR)/pyproject.toml -p nco
+	$(RUN)/mypy -p nco
 
 # One thread a worker: the workers share the cores among themselves.
 test: lint types $(KERNELS)

@@ -17,7 +17,8 @@ from rows import write_rows
 
 from nco.decoding import Sampling, Search, Single
 from nco.envs import problem
-from nco.evaluation.evaluate import evaluate_policy, summary
+from nco.evaluation.evaluate import evaluate_policy
+from nco.evaluation.experiment import Entry
 from nco.evaluation.papers import PAPERS
 from nco.hub.importers import import_attention_model
 from nco.hub.released import load_policy
@@ -37,7 +38,7 @@ def measure(folder: Path, samples: int, count: int) -> dict[str, object]:
     search: Search = Single(Sampling(), samples) if samples else Single()
     env = problem(name, published=True)
     found = evaluate_policy(env, released.policy, instances, search, seed=1234)
-    told = summary(env, found, None)
+    told = Entry(env, folder.name, "", {0: found}, None).summary()
     rows = dict(PAPER.find(name, size))
     return {
         "checkpoint": folder.name,

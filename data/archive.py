@@ -109,15 +109,12 @@ def _npy(content: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
         size = math.prod(shape) * dtype.itemsize
         if dtype.hasobject:
             raise InputError(f"Object arrays cannot be loaded, {entry.filename} is one")
-        if dtype.kind not in "biufcUS" or min(shape, default=0) < 0:
+        if dtype.kind not in "biufUS" or min(shape, default=0) < 0:
             raise InputError(f"{entry.filename} holds {dtype.name}, expected numbers")
         if size > entry.file_size - file.tell():
             raise InputError(f"{entry.filename} is cut off, expected shape {list(shape)}")
-        raw = bytearray(size)
-        view, filled = memoryview(raw), 0
-        while filled < size and (count := file.readinto(view[filled:])):
-            filled += count
-    if filled < size:
+        raw = bytearray(file.read(size))  # of its own, so that it can be written to
+    if len(raw) < size:
         raise InputError(f"{entry.filename} is cut off, expected shape {list(shape)}")
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
 
@@ -126,6 +123,8 @@ def _read_safetensors(path: Path, rows: slice) -> Archive:
     open_regular(path).close()
     with safe_open(path, framework="pt") as content:
         tensors = {name: content.get_slice(name)[rows] for name in content.keys()}
+        if odd := [name for name, value in tensors.items() if value.is_complex()]:
+            raise InputError(f"{odd[0]} holds complex numbers, expected real ones")
         return Archive((content.metadata() or {}).get(PROBLEM), tensors)
 
 

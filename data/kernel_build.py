@@ -9,7 +9,8 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-FOLDERS = ("data/kernels", "envs/kernels", "policies/kernels")  # sources, in a checkout
+# Sources, in a checkout.
+FOLDERS = ("data/kernels", "envs/kernels", "policies/kernels", "nco/solvers/sisr/kernels")
 OPTIONS = (
     *("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC"),
     "-fvisibility=hidden",  # what Python calls is exported by name

@@ -53,6 +53,7 @@ class Constraint(Component, ABC):
     vehicle_dim: int = 0
     context_dim: int = 0
     dynamic_dim: int = 0
+    edge_dim: int = 0
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -118,6 +119,10 @@ class Constraint(Component, ABC):
 
         ``[B, V, vehicle_dim]``; what concerns the whole instance is the same at every depot node.
         """
+        return None
+
+    def edge_features(self, instance: TensorDict) -> Tensor | None:
+        """Normalised features of ways for encoders that ask, ``[B, N, N, edge_dim]``."""
         return None
 
     def context(self, state: State) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from tensordict import TensorDict
@@ -20,7 +21,7 @@ from nco.envs.checking.infeasibility import (
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.constraint import Constraint
 from nco.envs.features import Context, Features, FeatureSpec
-from nco.envs.normalisation import coordinates, distances
+from nco.envs.normalisation import coordinates, distances, lengths_seen, times_seen
 from nco.envs.objective import Objective
 from nco.envs.objectives import Distance
 from nco.envs.resources.detours import shortest_reach
@@ -28,6 +29,8 @@ from nco.envs.resources.look_ahead import LookAhead
 from nco.envs.resources.resource import Resource
 from nco.envs.state import State
 from nco.envs.visits.base import Visits
+
+WAYS = (lengths_seen, times_seen)  # edge features of every environment
 
 
 class RoutingEnv:
@@ -92,6 +95,7 @@ class RoutingEnv:
             context_nodes=self.visits.num_context_nodes,
             num_depots=self.visits.num_depots,
             dynamic_dim=sum(rule.dynamic_dim for rule in self.constraints),
+            edge_dim=len(WAYS) + sum(rule.edge_dim for rule in self.constraints),
             vehicle_dim=self.visits.vehicle_dim + sum(r.vehicle_dim for r in self.constraints),
         )
 
@@ -239,7 +243,16 @@ class RoutingEnv:
             distance=distances(instance),
             num_depots=self.visits.depots(instance),
             vehicles=torch.cat(vehicles, dim=-1) if vehicles else None,
+            make_edges=partial(self._edges, instance),
         )
+
+    def _edges(self, instance: TensorDict) -> Tensor:
+        """See `Features.edges`."""
+        columns = [way(instance).unsqueeze(-1) for way in WAYS]
+        columns += [
+            e for rule in self.constraints if (e := rule.edge_features(instance)) is not None
+        ]
+        return torch.cat(columns, dim=-1)
 
     def context(self, state: State) -> Context:
         """What a policy's decoder sees."""

@@ -1,6 +1,8 @@
 """What a policy sees of instances and of rollouts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -25,6 +27,8 @@ class Features:
     vehicles
         ``[B, V, G]``: what is particular to each depot node and its vehicles, and what concerns
         the whole instance; None where nothing is.
+    make_edges
+        Computes `edges`, when a policy asks for them.
     """
 
     nodes: Tensor
@@ -32,6 +36,18 @@ class Features:
     distance: Tensor | None = None
     num_depots: int = 0
     vehicles: Tensor | None = None
+    make_edges: Callable[[], Tensor] | None = None
+
+    @cached_property
+    def edges(self) -> Tensor | None:
+        """
+        What is particular to the way from each node to each other, ``[B, N, N, E]``.
+
+        Row = from, column = to: the distance and the travel time, in the unit of ``coords``, then
+        each constraint's features. Computed when it is first asked for; None where an environment
+        says nothing.
+        """
+        return None if self.make_edges is None else self.make_edges()
 
 
 @dataclass(frozen=True)
@@ -72,3 +88,4 @@ class FeatureSpec:
     num_depots: int
     dynamic_dim: int = 0
     vehicle_dim: int = 0
+    edge_dim: int = 0

@@ -5,7 +5,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
-from nco.data.metric import Metric, legs_from
+from nco.data.metric import Metric, legs_from, pairwise
 
 
 def unit_square(locs: Tensor) -> Tensor:
@@ -84,10 +84,23 @@ def distances(instance: TensorDict) -> Tensor | None:
 
     Where there is no way, the distance is that of ten diagonals.
     """
-    if "distance" not in instance.keys():
-        return None
-    ways = instance["distance"] / length_unit(instance).view(-1, 1, 1)
-    return ways.nan_to_num(posinf=10 * 2**0.5).float()
+    return lengths_seen(instance) if "distance" in instance.keys() else None
+
+
+def lengths_seen(instance: TensorDict) -> Tensor:
+    """All distances ``[B, N, N]`` in the unit of `coordinates`, given or of the metric."""
+    return _seen(pairwise(instance), length_unit(instance))
+
+
+def times_seen(instance: TensorDict) -> Tensor:
+    """All travel times ``[B, N, N]`` in `time_unit`: the durations, or the distances."""
+    if "duration" not in instance.keys():
+        return lengths_seen(instance)
+    return _seen(instance["duration"], time_unit(instance))
+
+
+def _seen(ways: Tensor, unit: Tensor) -> Tensor:
+    return (ways / unit.view(-1, 1, 1)).nan_to_num(posinf=10 * 2**0.5).float()
 
 
 def time_unit(instance: TensorDict) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nco.data.native import is_exactly
 from nco.envs import Context, Features, FeatureSpec
 from nco.policies.candidates import nearest_allowed
+from nco.policies.encoder import Embedded, both
 from nco.policies.layers import attend, point, require_heads, rows
 
 
@@ -117,11 +118,19 @@ class PointerDecoder(nn.Module):
         between = self.feed_forward is not None or self.dynamic is not None or self.neighbours
         return not between and is_exactly(self.out, nn.Linear)
 
-    def precompute(self, nodes: Tensor, features: Features) -> PointerCache:
-        """All per-instance tables from the embeddings ``[B, N, D]``."""
-        tables = self.node_tables(nodes).chunk(self.node_tables.out_features // nodes.shape[-1], -1)
-        keys, values = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in tables[:2])
-        logit_keys = tables[2] if self.project_logit_keys else nodes
+    def precompute(self, embedded: Embedded, features: Features) -> PointerCache:
+        """
+        All per-instance tables from the embeddings ``[B, N, D]``.
+
+        Of two embeddings of a node, the first tells what it is to leave it, the second what it is
+        to go there: queries come from the first, keys and values from the second.
+        """
+        nodes, targets = both(embedded)
+        count = self.node_tables.out_features // nodes.shape[-1]
+        tables = self.node_tables(nodes).chunk(count, -1)
+        of_targets = tables if targets is nodes else self.node_tables(targets).chunk(count, -1)
+        keys, values = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in of_targets[:2])
+        logit_keys = of_targets[2] if self.project_logit_keys else targets
         if folded := self.folded:
             logit_keys = logit_keys @ self.out.weight.to(logit_keys.dtype)
         by_node = torch.stack(tables[2 + self.project_logit_keys :])

@@ -9,6 +9,7 @@ from nco.envs import Context, Features, FeatureSpec, RoutingEnv
 from nco.policies.attention import AttentionPolicy
 from nco.policies.base import NativeRollout, Plan, Policy, Trajectory
 from nco.policies.decoder import PointerCache, PointerDecoder
+from nco.policies.encoder import Embedded, both
 from nco.policies.layers import Normalization, init_uniform, rows
 
 
@@ -72,8 +73,9 @@ class ForesightDecoder(PointerDecoder):
         self.no_opinion = nn.Parameter(torch.empty(spec.context_nodes, width))
         self.opinion_scalars = nn.Linear(spec.context_dim, width)
 
-    def precompute(self, nodes: Tensor, features: Features) -> ForesightCache:
-        cache = super().precompute(nodes, features)
+    def precompute(self, embedded: Embedded, features: Features) -> ForesightCache:
+        cache = super().precompute(embedded, features)
+        nodes, _ = both(embedded)
         tables = torch.stack(self.opinion_tables(nodes).chunk(len(self.no_opinion), -1))
         blank = self.no_opinion[:, None, None, :].expand(-1, nodes.shape[0], 1, -1)
         known = {field.name: getattr(cache, field.name) for field in fields(PointerCache)}

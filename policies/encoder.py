@@ -9,14 +9,27 @@ from nco.envs import Features, FeatureSpec
 from nco.policies.layers import Activation, EncoderLayer, Norm, Normalization
 from nco.policies.recorded import Recorded
 
+# Of nodes, or of nodes as origins and as targets: rows and columns of a matrix of distances.
+Embedded = Tensor | tuple[Tensor, Tensor]
+
+
+def both(embedded: Embedded) -> tuple[Tensor, Tensor]:
+    """Embeddings of nodes as origins and as targets; the same ones where there is one kind."""
+    return embedded if isinstance(embedded, tuple) else (embedded, embedded)
+
 
 class Encoder(Recorded, nn.Module, ABC):
-    """Anything that turns `Features` into node embeddings ``[B, N, dim]``."""
+    """
+    Anything that turns `Features` into node embeddings ``[B, N, dim]``.
+
+    An encoder of asymmetric distances may return two for each node, of the rows and of the columns
+    of the matrix (MatNet, Kwon et al. 2021): see `nco.policies.decoder.PointerDecoder.precompute`.
+    """
 
     dim: int
 
     @abstractmethod
-    def forward(self, features: Features) -> Tensor:
+    def forward(self, features: Features) -> Embedded:
         """Embeds the nodes of each instance."""
 
 

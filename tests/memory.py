@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 MEGABYTE = 10**6
 
@@ -24,6 +25,7 @@ def refused_within(call: Callable[[], object], megabytes: int, error: type[Excep
     if not child:
         try:
             os.close(read)
+            torch.set_num_threads(1)  # other threads of the parent's pool are not in the fork
             Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
             before = _peak()
             try:

@@ -17,11 +17,11 @@ LAYERS: list[tuple[str, ...]] = [
     ("nco.solution", "nco.decoding", "nco.hub", "nco.plotting", "nco.evaluation"),
     ("nco.solvers",),
     ("nco.training", "nco.labelling"),
-    ("nco.face",),
+    ("nco.face", "nco.plugins"),
     ("nco.cli",),
 ]
 # The face offers all layers, each when it is asked for; what lies below takes its version alone.
-FACE = {"nco", "nco.__main__", "nco._tensordict"}
+FACE = {"nco", "nco.__main__", "nco._tensordict", "nco.plugins"}
 # The kernels of a layer are given the layer itself: its type is an annotation there, and no more.
 ANNOTATED = ("nco.policies.fused", "nco.policies.layers")
 Import = tuple[str, bool]  # the module imported, and whether for type checkers alone

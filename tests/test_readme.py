@@ -1,17 +1,21 @@
 """The README's commands and code do what it says."""
 
+import doctest
 import re
 import shlex
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from nco import training
 from nco.cli import COMMANDS, LIGHTNING, main
 from nco.cli.arguments import command_parser
 from nco.envs.problems.table import PROBLEMS
 from nco.plugins import scratch
+from nco.training import Trainer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -39,7 +43,7 @@ def test_there_is_something_to_test() -> None:
     """The README shows how to solve, compare, train, export and evaluate, and has Python code."""
     shown = {words[0] for words, _ in commands()}
     assert {"solve", "compare", "fit", "export", "evaluate"} <= shown <= set(COMMANDS)
-    assert len(blocks("python")) >= 2
+    assert len(blocks("python")) >= 6
 
 
 @pytest.mark.parametrize(("words", "output"), COMMAND_LINES)
@@ -55,8 +59,8 @@ def test_every_command_line_is_understood(words: list[str], output: str) -> None
 
 
 def cheap(words: list[str]) -> bool:
-    """Whether a command solves or compares the shipped examples."""
-    return words[0] in ("solve", "compare") and words[1].startswith("data/examples")
+    """Whether a command solves, compares or converts the shipped examples."""
+    return words[0] in ("solve", "compare", "convert") and words[1].startswith("data/examples")
 
 
 @pytest.mark.parametrize(
@@ -82,9 +86,15 @@ def test_commands_on_the_examples_print_what_is_shown(
 
 
 def test_the_python_code_runs(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The blocks run one after the other and print what their comments say."""
+    """The blocks run one after the other, training briefly, and print what their comments say."""
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    few = {"limit_train_batches": 2, "limit_val_batches": 1, "max_epochs": 1}
+    talk = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    quiet = dict.fromkeys(talk, False)
+    monkeypatch.setattr(training, "Trainer", lambda **given: Trainer(**(given | few | quiet)))
     scope: dict[str, object] = {"__name__": "readme"}
     with scratch():
         for block in blocks("python"):
@@ -92,6 +102,11 @@ def test_the_python_code_runs(
         said = re.findall(r"^print\(.*#\s*(.*)$", "".join(blocks("python")), re.MULTILINE)
         assert said
         assert capsys.readouterr().out.splitlines() == said
+        if find_spec("pandas"):
+            for block in blocks("pycon"):
+                shown = doctest.DocTestParser().get_doctest(block, scope, "README.md", None, 0)
+                runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+                assert runner.run(shown).failed == 0
 
 
 def test_links_lead_somewhere() -> None:

@@ -65,7 +65,9 @@ def meanings(cells: Cells, known: dict[str, str], shown_names: str) -> dict[str,
             found[meaning] = k
     for line, row in rows:
         if len(row) != len(header):
-            expected = f"{len(header)} ({', '.join(header)})"
+            titles = ", ".join(header)
+            shown_titles = titles if len(titles) <= 200 else f"{titles[:200]}..."
+            expected = f"{len(header)} ({shown_titles})"
             raise InputError(f"{cells.where(line)}: {len(row)} values, expected {expected}")
     if "name" not in found and known is NODES:  # a column of numbers will do
         number = next((k for k, title in enumerate(header) if plain_name(title) in _NUMBER), None)

@@ -145,7 +145,7 @@ def matrix(value: Any, where: str) -> Tensor:
             if entry is not None:
                 amount(entry, f"{where}[{i}][{j}]", high=MAX_FLOAT)
     numbers = [[math.inf if entry is None else entry for entry in row] for row in rows]
-    square = np.array(numbers, dtype=np.float64).reshape(len(rows), -1)
+    square = np.array(numbers, dtype=np.float64).reshape(len(rows), len(rows))
     return torch.from_numpy(without_missing_arcs(square, where))
 
 

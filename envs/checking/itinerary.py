@@ -53,7 +53,7 @@ def itinerary(
         for position, visit in enumerate(visits):
             if position:
                 distance += plain.lengths(stops[position - 1 : position + 1])[0]
-            record = {"route": k, "vehicle": route.vehicle, "node": visit.node}
+            record: dict[str, Any] = {"route": k, "vehicle": route.vehicle, "node": visit.node}
             moments = (visit.arrival, visit.begin - visit.arrival, visit.begin, visit.departure)
             for name, time in zip(("arrival", "wait", "start", "departure"), moments, strict=True):
                 record[name] = time / plain.time_steps

@@ -1,7 +1,7 @@
 """Service begins inside a time window."""
 
 from collections.abc import Collection, Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from tensordict import TensorDict
@@ -15,6 +15,7 @@ from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.schedule import schedule
 from nco.envs.checking.view import INF, InstanceView
 from nco.envs.component import Component
+from nco.envs.constraint import Scope
 from nco.envs.normalisation import time_unit
 from nco.envs.resources.clock import Clock, seen
 from nco.envs.resources.resource import to_every
@@ -47,8 +48,8 @@ class TimeWindows(Clock):
         `PLENTY`; in the unit of the policy's coordinates.
     """
 
+    scope: ClassVar[Scope] = "route"
     node_dim = 3
-    scope = "route"
     vehicle_dim = 1
     context_dim = 1
 
@@ -66,9 +67,9 @@ class TimeWindows(Clock):
 
     def serves(self, other: Component) -> dict[str, int] | None:
         """With ``ahead``, only more is seen."""
-        same = isinstance(other, TimeWindows) and type(other) is type(self)
-        if same and self.ahead and other.release == self.release:
-            return {}
+        if isinstance(other, TimeWindows) and type(other) is type(self):
+            narrower = self.ahead and other.release == self.release
+            return {} if narrower else super().serves(other)
         return super().serves(other)
 
     @classmethod

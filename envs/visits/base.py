@@ -16,6 +16,8 @@ from nco.envs.checking.routes import Route, Violation
 from nco.envs.component import Component
 from nco.envs.state import State, one_hot
 
+Parts = Literal["paths", "routes"] | None
+
 
 class Legs(NamedTuple):
     """
@@ -55,7 +57,7 @@ class Visits(Component, ABC):
         ``routes`` of a fleet; None where it does not.
     """
 
-    parts: ClassVar[Literal["paths", "routes"] | None] = None
+    parts: ClassVar[Parts] = None
     num_depots: int
     num_context_nodes: int
     vehicle_dim: int = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from tensordict import TensorDict
@@ -11,7 +12,7 @@ from nco.data.instance import num_nodes
 from nco.envs import native
 from nco.envs.checking.routes import Route, Violation
 from nco.envs.state import State, one_hot
-from nco.envs.visits.base import Legs, Visits, each_once, start_state
+from nco.envs.visits.base import Legs, Parts, Visits, each_once, start_state
 
 
 class DepotRoutes(Visits):
@@ -22,7 +23,7 @@ class DepotRoutes(Visits):
     way back to the depot is not driven (OVRP).
     """
 
-    parts = "routes"
+    parts: ClassVar[Parts] = "routes"
     num_depots = 1
     num_context_nodes = 1
 

@@ -22,7 +22,7 @@ class SplitRoutes(DepotRoutes):
     carry no amounts: see `SplitCapacity.violations`.
     """
 
-    parts = None
+    parts = None  # what a visit serves follows from the routes before
 
     def max_steps(self, instance: TensorDict) -> int:
         # A visit serves what is left of a customer, or fills the vehicle and ends its route.

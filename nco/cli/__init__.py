@@ -21,6 +21,7 @@ COMMANDS = {
     "solve": "solves instance files with a policy or a classical solver",
     "compare": "solves the same files with several solvers, side by side",
     "evaluate": "measures a policy on many instances at once",
+    "convert": "writes an instance in another format",
     "generate": "draws random instances",
     "label": "solves a data set, to learn from its solutions",
     "fit": "trains a policy, from a YAML configuration",
@@ -65,6 +66,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has enough: nco info | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
+    except FloatingPointError as error:  # weights whose computations overflow
+        complain(prog, error)
+        return BAD_INPUT
     except (ValueError, OSError) as error:
         # Imported by now if it was raised; too heavy to import before anything else.
         from nco.data.errors import InputError

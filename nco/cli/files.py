@@ -1,19 +1,27 @@
 """From the words of a command line to instances."""
 
 import re
+import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
 
 from nco.data.errors import InputError, InputWarning
 from nco.data.formats import FileInstance, Rounding, read, suffixes
+from nco.data.formats.csv_fleet import VEHICLES_TABLE
+from nco.data.formats.registry import STDIN
 
 Complain = Callable[[Exception | str], None]
+MAX_BYTES = 500_000_000  # of standard input
 
 
 def read_all(
-    words: Sequence[str], rounding: Rounding, complain: Complain
+    words: Sequence[str],
+    rounding: Rounding,
+    complain: Complain,
+    settings: Mapping[str, str] | None = None,
 ) -> tuple[list[FileInstance], int]:
     """
     Reads every instance that the words name.
@@ -21,11 +29,13 @@ def read_all(
     Parameters
     ----------
     words
-        Files, folders and globs.
+        Files, folders and globs; ``-`` is standard input.
     rounding
         See `nco.data.formats.rounding`.
     complain
         Told of everything that cannot be read; the other files are read all the same.
+    settings
+        What tables may state in comments, such as a capacity.
 
     Returns
     -------
@@ -43,7 +53,7 @@ def read_all(
             bad += 1
     for path in _without_solutions(list(paths)):
         try:
-            found.append(_read(path, rounding, complain))
+            found.append(_read(path, rounding, complain, settings))
         except (InputError, OSError) as error:
             complain(error)
             bad += 1
@@ -64,6 +74,7 @@ def expand(word: str) -> list[Path]:
     path = Path(word)
     if path.is_dir():
         files = [file for file in path.iterdir() if file.suffix.lower() in suffixes()]
+        files = [file for file in files if not file.name.endswith(VEHICLES_TABLE)]
         if not files:
             raise InputError(f"{word}: no instance in this folder, expected {_expected()}")
         return sorted(files, key=_natural)
@@ -83,10 +94,13 @@ def _without_solutions(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def _read(path: Path, rounding: Rounding, complain: Complain) -> FileInstance:
+def _read(
+    path: Path, rounding: Rounding, complain: Complain, settings: Mapping[str, str] | None
+) -> FileInstance:
+    text = _standard_input() if path == STDIN else None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InputWarning)
-        file = read(path, rounding)
+        file = read(path, rounding, settings, text)
     for warning in caught:
         if not issubclass(warning.category, InputWarning):
             warnings.warn_explicit(
@@ -94,7 +108,19 @@ def _read(path: Path, rounding: Rounding, complain: Complain) -> FileInstance:
             )
         else:
             complain(f"warning: {warning.message}")
-    return file
+    return replace(file, name="stdin", path=Path("stdin")) if path == STDIN else file
+
+
+def _standard_input() -> str:
+    raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise InputError(f"-: more than {MAX_BYTES} bytes, expected an instance")
+    if not raw.strip():
+        raise InputError("-: nothing on standard input, expected an instance")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("-: binary data on standard input, expected text") from None
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

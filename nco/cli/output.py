@@ -9,6 +9,7 @@ from nco.data.errors import InputError
 from nco.data.formats import FileInstance
 from nco.evaluation.runs import Run
 from nco.solution import write_routes
+from nco.solution.plans import write_stops_table, write_vroom_answer
 
 
 @dataclass
@@ -24,6 +25,8 @@ class Output:
         Whether pictures go there too.
     suffix
         After the instance's name, as a format of the solver: ``-{solver}``.
+    plan
+        What is written besides ``.sol`` files: ``vroom``, ``csv``, ``sol`` for nothing, ``auto``.
     names
         Of the instances so far.
     """
@@ -31,6 +34,7 @@ class Output:
     folder: Path | None
     plot: bool = False
     suffix: str = ""
+    plan: str = "sol"
     names: dict[str, Path] = field(default_factory=dict)
 
     def prepare(self) -> None:
@@ -95,6 +99,7 @@ class Output:
         path = self.target(run.file, run.solver)
         if path is None or not run.solution.feasible or run.cost is None:
             return
+        self._write_plan(path, run)
         write_routes(path, run.env, run.file, run.solution.vehicle_routes, run.cost)
         if self.plot:
             from nco.plotting.solution import plot_routes  # with matplotlib, for pictures alone
@@ -103,6 +108,14 @@ class Output:
             instance, routes = run.file.instance, run.solution.vehicle_routes
             labels = run.file.labels
             plot_routes(picture, run.env, instance, routes, run.file.name, _facts(run), labels)
+
+    def _write_plan(self, path: Path, run: Run) -> None:
+        """The routes in a format of other programs."""
+        asked = run.file.request is not None and "vehicles" in run.file.request
+        if self.plan == "vroom" or (self.plan == "auto" and asked):
+            write_vroom_answer(path.with_suffix(".solution.json"), run.solution, run.file)
+        elif self.plan == "csv":
+            write_stops_table(path.with_suffix(".stops.csv"), run.solution, run.file)
 
 
 def require_writable(path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nco.cli import complain
 from nco.cli.arguments import Count, Seconds, Seed
-from nco.cli.choices import Decode, Rounding
+from nco.cli.choices import Decode, OutputFormat, Rounding
 
 
 def solve(
@@ -19,6 +19,10 @@ def solve(
     out: Path = Path("out"),
     plot: bool = False,
     rounding: Rounding = "auto",
+    capacity: Count | None = None,
+    vehicles: Count | None = None,
+    start: Path | None = None,
+    format: OutputFormat = "auto",
     seed: Seed = 1234,
     json: bool = False,
 ) -> int:
@@ -32,7 +36,8 @@ def solve(
     Parameters
     ----------
     files
-        Instances (.vrp, .tsp, .csv, .json), folders of them, or globs.
+        Instances (.vrp, .tsp, .csv, .json and others), folders of them, globs, or - for standard
+        input.
     solver
         Who solves: hybrid (a policy proposes, local search improves on all cores), policy,
         ortools, pyvrp or fast-tsp.
@@ -57,6 +62,15 @@ def solve(
         Draw each solution, beside its .sol file.
     rounding
         What Euclidean distances mean: auto goes by the file and its set.
+    capacity
+        Load that a vehicle can carry, for tables that do not state it.
+    vehicles
+        How many vehicles there are, for tables that do not state it.
+    start
+        Routes to begin with, a .sol file; the result is never worse. For one instance.
+    format
+        What is written besides the .sol files: vroom (VROOM's answer, NAME.solution.json), csv (a
+        table of stops, NAME.stops.csv), sol (nothing else); auto answers VROOM's requests.
     seed
         Seed of the solver.
     json
@@ -74,17 +88,22 @@ def solve(
         tell_left_out,
     )
     from nco.cli.tables import console, print_json, table_of_runs
+    from nco.data.errors import InputError
 
     outcome = Outcome("nco solve")
     search = search_of(decode, samples, augment)
     settings = {"policy": policy, "search": search, "device": device}
     chosen = choose_solvers([solver], settings)
-    output = Output(out, plot)
-    output.prepare()
-    instances, outcome.bad = read_all(files, rounding, lambda e: complain("nco solve", e))
+    output = Output(out, plot, plan=format)
+    stated = {"capacity": capacity, "vehicles": vehicles}
+    given = {name: str(value) for name, value in stated.items() if value is not None}
+    instances, outcome.bad = read_all(files, rounding, lambda e: complain("nco solve", e), given)
+    if start is not None and len(instances) > 1:
+        raise InputError(f"--start {start}: {len(instances)} instances, expected one")
     if instances:  # before, no solver is imported
         solvers = build_solvers(chosen, settings)
-        solve_all(outcome, instances, solvers, time_limit, seed, output)
+        output.prepare()
+        solve_all(outcome, instances, solvers, time_limit, seed, output, start)
     if json:
         print_json([run.as_json() | left_out(run) for run in outcome.runs])
     elif outcome.runs:

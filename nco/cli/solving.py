@@ -1,9 +1,11 @@
 """What ``nco solve`` and ``nco compare`` share: solvers, outputs, and the loop over files."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,8 +16,9 @@ from nco.cli.choices import Decode
 from nco.cli.output import Output
 from nco.data.errors import InputError
 from nco.data.formats import FileInstance
+from nco.data.instance import num_nodes
 from nco.envs import RoutingEnv, problem
-from nco.evaluation.best_known import check_best_known
+from nco.evaluation.best_known import check_best_known, read_start
 from nco.evaluation.conflicts import find_conflict
 from nco.evaluation.runs import Run
 from nco.solvers.base import Solver, UsesPolicy
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
 
     from nco.decoding import Search
+    from nco.solution import Solution
 
 TOLD = 5  # customers left out of a solution that are told on standard error
 
@@ -116,6 +120,7 @@ def solve_all(
     time_limit: float | None,
     seed: int,
     output: Output,
+    start: Path | None = None,
 ) -> None:
     """
     Solves every file with every solver; what fails for one of them stops none of the others.
@@ -130,6 +135,8 @@ def solve_all(
         See `nco.solvers.base.Solver`.
     output
         Where solutions go; written as they are found.
+    start
+        A ``.sol`` file of the instance to begin with.
     """
     with progress() as bar:
         task = bar.add_task("", total=len(files) * len(solvers))
@@ -138,6 +145,7 @@ def solve_all(
                 env = problem(file.problem, instance=file.instance)
                 output.claim(file)
                 file = check_best_known(env, file, outcome.warn)
+                begin = None if start is None else read_start(env, file, start)
             except InputError as error:
                 outcome.refuse(_at(file, error))
                 bar.advance(task, len(solvers))
@@ -146,11 +154,11 @@ def solve_all(
                 bar.update(task, description=f"{file.name} · {name}")
                 try:
                     output.target(file, name)
-                    run = _solve(file, env, name, solver, time_limit, seed)
+                    run = _solve(file, env, name, solver, time_limit, seed, begin)
                     outcome.runs.append(run)
                     output.write(run)
                     _explain(outcome, run, solver)
-                except (InputError, OSError) as error:
+                except (InputError, OSError, FloatingPointError) as error:
                     outcome.refuse(_at(file, error))
                 bar.advance(task)
 
@@ -175,12 +183,13 @@ def _solve(
     solver: Solver,
     time_limit: float | None,
     seed: int,
+    start: "Solution | None",
 ) -> Run:
     policy = None
     if isinstance(solver, UsesPolicy):  # found before the clock starts: loading is not solving
         released = solver.policy_for(env)
         policy = released.name if released is not None else None
-    solution = solver.solve(env, file.instance, time_limit, seed)
+    solution = solver.solve(env, file.instance, time_limit, seed, start)
     return Run(file, env, name, policy, solution, seed)
 
 
@@ -191,6 +200,7 @@ def _explain(outcome: Outcome, run: Run, solver: Solver) -> None:
     reason = run.solution.violations[0].message if run.solution.routes else "found no routes"
     conflict = find_conflict(run.env, run.file.instance, partial(_finds, solver, run.seed))
     told = reason if conflict is None else f"{reason}; {conflict}"
+    told = in_numbers_of(run.file, told)
     complain(outcome.prog, f"{run.file.path}: {run.solver}: no feasible solution: {told}")
 
 
@@ -225,4 +235,14 @@ def _at(file: FileInstance, error: Exception) -> Exception:
     """The error with the file in front, unless it is there."""
     if isinstance(error, OSError) or str(error).startswith(str(file.path)):
         return error
-    return InputError(f"{file.path}: {error}")
+    return InputError(f"{file.path}: {in_numbers_of(file, str(error))}")
+
+
+def in_numbers_of(file: FileInstance, message: str) -> str:
+    """A message of a rule, which counts nodes as the instance does, in the words of the file."""
+
+    def called(match: re.Match[str]) -> str:
+        node = int(match[1])
+        return f"node {file.called(node)}" if node < num_nodes(file.instance) else match[0]
+
+    return re.sub(r"\bnode ([0-9]+)\b", called, message)

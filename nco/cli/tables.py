@@ -124,6 +124,14 @@ def table_of_evaluation(
     return Group(table, beside)
 
 
+def table_of_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Rows of text; names to the left, numbers to the right."""
+    table = _table(list(header), left=2)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
 def tables_of_info(found: Mapping[str, Any]) -> list[Table]:
     """What ``nco info`` found: problems with their support, solvers, policies, versions."""
     problems = _table(["problem", "asks for", "policies", *found["solvers"]], left=3)

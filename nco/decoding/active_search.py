@@ -1,7 +1,7 @@
 """Efficient active search: a few parameters of each instance learn while it is solved."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -152,14 +152,17 @@ class ActiveSearch(Search):
         with torch.no_grad():
             embeddings = policy.encode(env.features(instance))
         adapted = adapt(embeddings, self.part, rng)
-        optimizer = torch.optim.Adam(adapted.parameters, self.learning_rate or RATES[self.part])
+        optimizer = Adam(adapted.parameters, self.learning_rate or RATES[self.part])
+        took = 0.0
         try:
             for _ in range(self.iterations):
+                began = time.perf_counter()
+                if deadline is not None and began + took > deadline:
+                    break
                 best, least = self.step(
                     env, policy, instance, adapted, optimizer, (best, least), rng, deadline
                 )
-                if deadline is not None and time.perf_counter() > deadline:
-                    break
+                took = time.perf_counter() - began
         except OutOfTime:
             pass  # the incumbents of the iteration before
         actions = torch.stack([_filled(begun, best.shape[-1]), best], 1)
@@ -172,7 +175,7 @@ class ActiveSearch(Search):
         policy: Policy,
         instance: TensorDict,
         adapted: Adapted,
-        optimizer: torch.optim.Optimizer,
+        optimizer: "Adam | torch.optim.Optimizer",
         incumbent: tuple[Tensor, Tensor],
         rng: torch.Generator,
         deadline: float | None = None,
@@ -229,6 +232,47 @@ class ActiveSearch(Search):
             parameter.grad = gradient
         optimizer.step()
         return actions, least
+
+
+class Adam:
+    """
+    Adam (Kingma and Ba 2015) as in `torch.optim.Adam`, of which the first one made loads
+    PyTorch's compiler: a second that a search with a time limit does not have.
+
+    Parameters
+    ----------
+    parameters
+        Changed in place.
+    learning_rate, betas, epsilon
+        As in the paper.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        learning_rate: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+    ):
+        self.parameters, self.learning_rate = parameters, learning_rate
+        self.betas, self.epsilon, self.steps = betas, epsilon, 0
+        self._means = [torch.zeros_like(parameter) for parameter in parameters]
+        self._squares = [torch.zeros_like(parameter) for parameter in parameters]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One step against the gradients of the parameters, ``grad``."""
+        self.steps += 1
+        first, second = (1 - beta**self.steps for beta in self.betas)
+        for parameter, mean, square in zip(
+            self.parameters, self._means, self._squares, strict=True
+        ):
+            gradient = parameter.grad
+            assert gradient is not None
+            mean.lerp_(gradient, 1 - self.betas[0])
+            square.mul_(self.betas[1]).addcmul_(gradient, gradient, value=1 - self.betas[1])
+            scale = (square.sqrt() / second**0.5).add_(self.epsilon)
+            parameter.addcdiv_(mean, scale, value=-self.learning_rate / first)
 
 
 def _trimmed(actions: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.errors import InputError
-from nco.decoding.rollout import CHECK_EVERY, Rollouts, finished
+from nco.decoding.rollout import Rollouts, due, finished
 from nco.decoding.search import Search
 from nco.envs import RoutingEnv
 from nco.policies import Policy
@@ -66,7 +66,7 @@ class Beam(Search):
             state = env.step(state.select(parent), action)
             memory = tuple(_select(part, parent) for part in memory)
             actions = torch.cat([_select(actions, parent), action.unsqueeze(-1)], dim=-1)
-            if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
+            if due(step, deadline) and finished(env, state, deadline):
                 break
         return Rollouts(actions, env.cost(instance, actions), broken=env.broken(state))
 

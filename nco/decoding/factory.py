@@ -20,6 +20,7 @@ def make_search(
     temperature: float = 1.0,
     top_k: int = 0,
     top_p: float = 1.0,
+    iterations: int = 0,
 ) -> Search:
     """
     A search from command-line options.
@@ -36,13 +37,19 @@ def make_search(
     augment
         Views of each instance under the symmetries of the square, 1 to 8.
     temperature, top_k, top_p
-        Of sampling, see `Sampling`.
+        Of sampling, see `Sampling`; of no other way.
+    iterations
+        Of efficient active search, steps of the optimiser; 0 takes its default.
 
     Raises
     ------
     InputError
-        An option is out of range.
+        An option is out of range, or is one of another way of decoding.
     """
+    if (temperature, top_k, top_p) != (1.0, 0, 1.0) and decode != "sample":
+        raise InputError(f"temperature, top-k and top-p: not of {decode}, expected sample")
+    if iterations < 0 or (iterations and decode != "eas"):
+        raise InputError(f"iterations: {iterations} of {decode}, expected 1 or more of eas")
     if samples < 0:
         raise InputError(f"samples: {samples}, expected 0 or more")
     search: Search
@@ -57,7 +64,10 @@ def make_search(
     elif decode == "sgbs":
         search = SimulationGuided(samples) if samples else SimulationGuided()
     elif decode == "eas":
-        search = ActiveSearch(samples=samples) if samples else ActiveSearch()
+        plain = ActiveSearch()
+        search = ActiveSearch(
+            iterations=iterations or plain.iterations, samples=samples or plain.samples
+        )
     else:
         search = Reconstruction(rounds=samples) if samples else Reconstruction()
     return Augment(search, augment) if augment != 1 else search

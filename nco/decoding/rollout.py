@@ -132,7 +132,7 @@ def rollout(
         action = strategy(log_probs, rng) if first is None or step > 0 else first
         actions.append(action)
         state = env.step(state, action)
-        if step % CHECK_EVERY == CHECK_EVERY - 1:
+        if due(step, deadline):
             require_numbers(lost)
             if finished(env, state, deadline):
                 break
@@ -163,6 +163,15 @@ def require_numbers(lost: dict[int, Tensor]) -> None:
         step, rows = next((step, rows) for step, rows in lost.items() if bool(rows.any()))
         raise not_finite(int(rows.any(-1).nonzero()[0]), step)
     lost.clear()
+
+
+def due(step: int, deadline: float | None) -> bool:
+    """
+    Whether to look after a step if the rollouts are complete: once in a while, and once the
+    deadline has passed, for a single step of many rollouts may take long.
+    """
+    late = deadline is not None and step >= CHECK_EVERY and time.perf_counter() > deadline
+    return late or step % CHECK_EVERY == CHECK_EVERY - 1
 
 
 def finished(env: RoutingEnv, state: State, deadline: float | None) -> bool:
@@ -278,7 +287,7 @@ def complete(
         action = choose(log_probs, rng)
         actions.append(action)
         state = env.step(state, action)
-        if step % CHECK_EVERY == CHECK_EVERY - 1 and finished(env, state, deadline):
+        if due(step, deadline) and finished(env, state, deadline):
             break
     return torch.stack(actions, dim=-1), state
 

@@ -12,7 +12,7 @@ from nco.data.numbers import plain
 from nco.envs import RoutingEnv
 from nco.envs.checking.routes import Route
 from nco.evaluation.runs import stated
-from nco.solution import judge
+from nco.solution import Solution, judge
 from nco.solution.files import read_routes
 
 
@@ -77,3 +77,22 @@ def _routes(
     if num_nodes(file.instance) > env.num_customers(file.instance):
         return read_routes(path, file)
     return (Route(tuple(tour_of(path, lines, num_nodes(file.instance))), None, None),)
+
+
+def read_start(env: RoutingEnv, file: FileInstance, path: Path) -> Solution:
+    """
+    The routes of a ``.sol`` file to begin with.
+
+    Raises
+    ------
+    InputError
+        The file has none, or they break a rule.
+    """
+    lines, _ = read_solution(path)
+    if not lines:
+        raise InputError(f"{path}: no routes, expected lines like 'Route #1: 4 2 7'")
+    found = judge(env, file.instance, _routes(path, env, file, lines), 0.0, str(path))
+    if not found.feasible:
+        broken = found.violations[0]
+        raise InputError(f"{path}: no start, {broken.rule}: {broken.message}")
+    return found

@@ -3,8 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import fmean
-from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -15,11 +13,11 @@ from nco.data.instance import num_nodes
 from nco.data.seeding import seeded
 from nco.decoding import Augment, Beam, MultiStart, Search, Single
 from nco.envs import Route, RoutingEnv
-from nco.evaluation.runs import gap, stated
 from nco.policies import Policy
 
 SCORES = 4_000_000  # (instance, rollout, node) triples that are decoded at once
 PAIRS = 8_000_000  # (instance, node, node) triples that are encoded at once
+MODEST = 500_000_000  # bytes that this many take
 CHECKED = 1000  # instances that are looked at at once before they are solved
 
 
@@ -42,41 +40,6 @@ class Evaluation:
     costs: Tensor
     infeasible: dict[int, str]
     seconds: float
-
-    @property
-    def stderr(self) -> float:
-        """Standard error of the mean cost; 0 for a single instance."""
-        return float(self.costs.std() / len(self.costs) ** 0.5) if len(self.costs) > 1 else 0.0
-
-
-def summary(env: RoutingEnv, found: Evaluation, references: Tensor | None) -> dict[str, Any]:
-    """
-    What is reported: cost, stderr, gap, reference, seconds, instances_per_second.
-
-    Costs are means, as people state them (a prize is positive); the gap is the mean of the
-    instances' gaps in percent.
-
-    Parameters
-    ----------
-    env
-        The problem.
-    found
-        The evaluation.
-    references
-        Cost of each instance as people state it, at least as many as instances; or None.
-    """
-    count = len(found.costs)
-    costs = [stated(env, cost) or 0.0 for cost in found.costs.tolist()]
-    known = [] if references is None else references[:count].tolist()
-    gaps = [g for c, r in zip(costs, known, strict=False) if (g := gap(env, c, r)) is not None]
-    return {
-        "cost": fmean(costs),
-        "stderr": found.stderr,
-        "gap": fmean(gaps) if gaps else None,
-        "reference": fmean(known) if known else None,
-        "seconds": found.seconds,
-        "instances_per_second": count / max(found.seconds, 1e-9),
-    }
 
 
 def refuse_impossible(env: RoutingEnv, instances: TensorDict, source: str) -> None:
@@ -116,6 +79,7 @@ def evaluate_policy(
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] = lambda done: None,
+    half: bool = False,
 ) -> Evaluation:
     """
     Solves many instances in batches.
@@ -129,15 +93,17 @@ def evaluate_policy(
     search
         How to decode.
     batch_size
-        Instances at once; by default as many as fit in a modest memory.
+        Instances at once; by default as many as fit in the memory of the device.
     seed
         Seed of sampling; each batch has a stream of its own.
     device
         Where to decode.
     progress
         Called with the number of solved instances after each batch.
+    half
+        Whether the network computes in bfloat16; costs are exact in any case.
     """
-    decode = (env, policy, instances, search, batch_size, seed, device, progress)
+    decode = (env, policy, instances, search, batch_size, seed, device, progress, half)
     routes, seconds = decode_batches(*decode)
     costs = torch.empty(len(instances), dtype=torch.float64)
     infeasible: dict[int, str] = {}
@@ -159,28 +125,53 @@ def decode_batches(
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] = lambda done: None,
+    half: bool = False,
 ) -> tuple[list[tuple[Route, ...]], float]:
     """The best routes of each instance, and the seconds it took: see `evaluate_policy`."""
-    size = batch_size or safe_batch_size(env, instances, search)
+    size = batch_size or safe_batch_size(env, instances, search, device)
+    size = max(1, min(size, len(instances)))
     policy = policy.to(device)
+    kind = torch.device(device).type
     routes: list[tuple[Route, ...]] = []
-    seconds = 0.0
-    for k, begin in enumerate(range(0, len(instances), size)):
-        batch = instances[begin : begin + size].to(device)
+    seconds, draws = 0.0, 0
+    while len(routes) < len(instances):
+        batch = instances[len(routes) : len(routes) + size]
+        rng = seeded(seed, draws, device=device)
         started = time.perf_counter()
-        actions = search(env, policy, batch, seeded(seed, k, device=device)).best()[0].tolist()
+        try:
+            with torch.autocast(kind, torch.bfloat16, enabled=half):
+                actions = search(env, policy, batch.to(device), rng).best()[0].tolist()
+        except torch.OutOfMemoryError:
+            if size == 1 or batch_size is not None:
+                raise InputError(
+                    f"{device}: not enough memory for {size} instances at once, expected a smaller "
+                    f"batch, fewer samples or views"
+                ) from None
+            size = max(1, size // 2)
+            torch.cuda.empty_cache()
+            continue
         seconds += time.perf_counter() - started
-        plain = instances[begin : begin + size].cpu()
+        draws += 1
+        plain = batch.cpu()
         routes += [env.visits.routes(plain[k : k + 1], row) for k, row in enumerate(actions)]
         progress(len(routes))
     return routes, seconds
 
 
-def safe_batch_size(env: RoutingEnv, instances: TensorDict, search: Search) -> int:
-    """Instances that can be decoded at once within some hundreds of megabytes."""
+def safe_batch_size(
+    env: RoutingEnv, instances: TensorDict, search: Search, device: torch.device | str = "cpu"
+) -> int:
+    """
+    Instances that can be decoded at once: within some hundreds of megabytes on a CPU, whose caches
+    gain nothing by more, and within half of the free memory of an accelerator.
+    """
     nodes = num_nodes(instances)
     rollouts, views = _rollouts(search, env.num_customers(instances)), _views(search)
-    return max(1, min(SCORES // (rollouts * nodes), PAIRS // (views * nodes * nodes)))
+    share = 1.0
+    if torch.device(device).type == "cuda":
+        share = max(1.0, torch.cuda.mem_get_info(device)[0] / 2 / MODEST)
+    most = min(SCORES / (rollouts * nodes), PAIRS / (views * nodes * nodes))
+    return max(1, int(share * most))
 
 
 def _rollouts(search: Search, customers: int) -> int:

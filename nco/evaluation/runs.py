@@ -64,6 +64,16 @@ class Run:
         """Customers numbered as in ``.sol`` files; the one route of a TSP tour has all nodes."""
         return numbered(self.env, self.file, self.solution.vehicle_routes)
 
+    def _names(self) -> dict[str, Any]:
+        """Names of customers and vehicles, route by route, where the file gives them."""
+        found: dict[str, Any] = {}
+        routes, labels = self.solution.vehicle_routes, self.file.labels
+        if labels is not None:
+            found["names"] = [[labels[node] for node in route.visits] for route in routes]
+        if self.file.vehicle_names is not None:
+            found["vehicles"] = [self.file.vehicle_names[route.vehicle] for route in routes]
+        return found
+
     def left_out(self) -> list[dict[str, Any]]:
         """
         Customers on no route of a feasible solution, with reasons: see `why_left_out`.
@@ -99,6 +109,7 @@ class Run:
             "gap": self.gap,
             "reference": self.reference,
             "routes": self.routes,
+            **self._names(),
             "seconds": self.solution.seconds,
             "seed": self.seed,
         }

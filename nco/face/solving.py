@@ -1,10 +1,10 @@
 """Solving and checking in one call."""
 
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from os import PathLike
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast, overload
 
 from tensordict import TensorDict
 
@@ -97,17 +97,19 @@ def solve(
     if start is not None and len(found) != 1:
         raise InputError(f"start: one, expected none for a batch of {len(found)} instances")
     settings = {} if policy is None else {"policy": policy}
+    context: AbstractContextManager[object] = nullcontext()
     if isinstance(solver, str):
         entry = find_solver(solver)
         for name in settings:
             if name not in entry.settings:
                 raise InputError(f"solver {solver}: takes no {name}, expected none")
         engine = entry.build(**settings)
-        context = closing(engine) if hasattr(engine, "close") else nullcontext()
+        if hasattr(engine, "close"):
+            context = closing(cast(Any, engine))
     elif settings:
         raise InputError("policy: beside a solver, expected it among the solver's own settings")
     else:
-        engine, context = solver, nullcontext()
+        engine = solver
     with context:
         solutions = [
             engine.solve(

@@ -35,12 +35,11 @@ RENAMED = {"FlexibleLoad": "MixedLoad"}  # classes of version 0.1
 MAX_INTEGER = 2**16  # of a setting: channels, layers, neighbours
 PLAIN = (bool, int, float, str, NoneType)
 OWN = "nco"
-OWN_MODULES = (  # with classes that no import above brings along
-    "nco.envs.constraints",
-    "nco.envs.objectives",
-    "nco.policies.graph",
-    "nco.policies.lstm_encoder",
-)
+OWN_MODULES: dict[type, tuple[str, ...]] = {  # with classes that no import above brings along
+    Constraint: ("nco.envs.constraints",),
+    Objective: ("nco.envs.objectives",),
+    Encoder: ("nco.policies.graph", "nco.policies.lstm_encoder"),
+}
 
 
 def build(
@@ -137,7 +136,7 @@ def known(base: type) -> dict[str, Callable[..., Any]]:
     A class that a plug-in or the person's own ``--import`` has defined is among them.
     """
     load_plugins()
-    _import_own()
+    _import_own(base)
     found: list[Callable[..., Any]] = [*_subclasses(base), *FUNCTIONS.get(base, ())]
     return {
         f"{made.__module__}.{made.__qualname__}": made
@@ -148,7 +147,8 @@ def known(base: type) -> dict[str, Callable[..., Any]]:
 
 def parameters(make: Callable[..., Any]) -> dict[str, Any]:
     """Names and annotations of what describes an object: all parameters but those it is given."""
-    hints = get_type_hints(make.__init__ if isinstance(make, type) else make)
+    function = make.__init__ if isinstance(make, type) else make  # type: ignore[misc]
+    hints = get_type_hints(function)
     found: dict[str, Any] = {}
     for name, parameter in inspect.signature(make).parameters.items():
         hint = hints.get(name, Any)
@@ -160,8 +160,8 @@ def parameters(make: Callable[..., Any]) -> dict[str, Any]:
 
 
 @cache
-def _import_own() -> None:
-    for module in OWN_MODULES:
+def _import_own(base: type) -> None:
+    for module in OWN_MODULES.get(base, ()):
         try:
             import_module(module)
         except ModuleNotFoundError as error:  # an optional dependency
@@ -171,6 +171,7 @@ def _import_own() -> None:
 
 def _subclasses(base: type) -> Iterator[type]:
     yield base
+    sub: type
     for sub in base.__subclasses__():
         yield from _subclasses(sub)
 

@@ -150,8 +150,8 @@ def grid_columns(env: RoutingEnv, instances: TensorDict) -> dict[str, np.ndarray
     odd += [] if env.objective.of_legs else [env.objective]
     if odd:
         raise InputError(f"a label file cannot express {type(odd[0]).__name__}")
-    for name, value in instances.items():
-        if not holds(str(name), value):
+    for name in map(str, instances.keys()):
+        if not holds(name, instances[name]):
             raise InputError(f"{name}: a label file has no such attribute")
     if env.visits.optional:
         raise InputError("customers that may be left out: a label file has no place for them")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,13 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from nco.evaluation.runs import Run
 from nco.plotting.style import FAINT, colours_in_a_ring, save, write_head
+
+if TYPE_CHECKING:
+    from nco.evaluation.runs import Run
 
 Points = NDArray[np.float64]
 
 
-def plot_runs(path: Path, runs: Sequence[Run]) -> None:
+def plot_runs(path: Path, runs: "Sequence[Run]") -> None:
     """
     Draws the mean gap of each solver against time, over the files that all of them solved.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 from tensordict import TensorDict
 
 from nco.data.errors import InputError
+from nco.data.instance import num_nodes
 from nco.envs import RoutingEnv
 from nco.solution import Solution
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:  # classical solvers load no policy
     from nco.hub.released import Released
 
 Row = TypeVar("Row")
+MAX_OVERRUN = 0.05  # seconds by which any limit may be missed
 
 
 class Solver(Protocol):
@@ -134,6 +136,36 @@ def refuse_infeasible(env: RoutingEnv, instance: TensorDict, time_limit: float |
     reasons = env.impossible(instance)
     if reasons:
         raise InputError(f"no solution exists: {reasons[0].rule}: {reasons[0].message}")
+
+
+def refuse_hurried(
+    name: str, instance: TensorDict, time_limit: float | None, per_pair: float
+) -> None:
+    """
+    Finds out beforehand whether a solver has finished its preparations within the limit.
+
+    Parameters
+    ----------
+    name
+        Of the solver.
+    instance, time_limit
+        See `Solver`.
+    per_pair
+        Seconds for each pair of nodes that it takes before it searches
+        (``benchmarks/time_limits.py --construction``).
+
+    Raises
+    ------
+    InputError
+        It has not; the message tells what it takes.
+    """
+    nodes = num_nodes(instance)
+    seconds = per_pair * nodes**2
+    if time_limit is not None and 0 < time_limit < seconds - MAX_OVERRUN:
+        raise InputError(
+            f"{name}: about {seconds:.2g} s for {nodes} nodes before its search begins, expected a "
+            f"time limit above that, found {time_limit:g}"
+        )
 
 
 def never_worse(found: Solution, start: Solution | None) -> Solution:

@@ -13,11 +13,15 @@ from nco.envs import Route, RoutingEnv
 from nco.envs.objectives import Distance
 from nco.envs.visits.tour import Tour
 from nco.solution import Solution, judge
-from nco.solvers.base import find_row, never_worse, refuse_infeasible
+from nco.solvers.base import find_row, never_worse, refuse_hurried, refuse_infeasible
 from nco.solvers.model.missing_arcs import bridged
 from nco.solvers.model.scaling import choose_scaling, distances
 
 LARGEST = 2**16 - 1  # it takes distances of 16 bits
+
+# Seconds for each pair of nodes before the search: its integers
+# (benchmarks/time_limits.py --construction).
+PREPARING = 4e-8
 
 
 class FastTSP:
@@ -49,6 +53,7 @@ class FastTSP:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
+        refuse_hurried("fast-tsp", instance, time_limit, PREPARING)
         distance = _distances(env, instance)
         refuse_infeasible(env, instance, time_limit)
         matrix = choose_scaling(distance, LARGEST).integers(distance)

@@ -60,6 +60,9 @@ _ROWS: dict[str, SolverEntry] = {
     "policy": SolverEntry(
         "a learned policy, decoded", on_demand("nco.solvers.policy.PolicySolver"), DECODING
     ),
+    "sisr": SolverEntry(
+        "string removals and annealing, an engine of our own", on_demand("nco.solvers.sisr.Sisr")
+    ),
     "ortools": SolverEntry(
         "OR-Tools' routing library, guided local search", on_demand("nco.solvers.ortools.ORTools")
     ),

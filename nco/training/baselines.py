@@ -13,7 +13,7 @@ from nco.data.seeding import seeded
 from nco.decoding import Greedy, rollout
 from nco.envs import Features, RoutingEnv
 from nco.policies import Policy
-from nco.policies.encoder import Encoder
+from nco.policies.encoder import Encoder, both
 from nco.policies.layers import Norm, init_uniform
 
 
@@ -148,7 +148,7 @@ class Critic(Baseline):
     def forward(
         self, cost: Tensor, instance: TensorDict, features: Features
     ) -> tuple[Tensor, Tensor | float]:
-        value = self.head(self.encoder(features).mean(1))
+        value = self.head(both(self.encoder(features))[0].mean(1))
         error = nn.functional.mse_loss(value.expand_as(cost).float(), cost.float())
         return value.detach().to(cost.dtype), error
 

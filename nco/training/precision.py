@@ -1,14 +1,13 @@
 """The precision of training that suits the processor: bfloat16 where it has units for it."""
 
-import os
 from typing import Literal
 
 import torch
 from lightning.pytorch.accelerators import Accelerator
 
-Precision = Literal["bf16-mixed", "32-true"]
+from nco.policies.precision import cpu_computes_half
 
-NATIVE_HALF = ("BF16", "FP16", "AMX", "AVX10", "DEFAULT")  # in names of oneDNN's instruction sets
+Precision = Literal["bf16-mixed", "32-true"]
 
 
 def fitting_precision(accelerator: str | Accelerator = "auto") -> Precision:
@@ -33,12 +32,3 @@ def fitting_precision(accelerator: str | Accelerator = "auto") -> Precision:
     else:
         half = accelerator in ("auto", "cpu") and cpu_computes_half()
     return "bf16-mixed" if half else "32-true"
-
-
-def cpu_computes_half() -> bool:
-    """Whether this CPU multiplies in bfloat16 by units of its own, and oneDNN may use them."""
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "DEFAULT"
-    if not any(name in limit.upper() for name in NATIVE_HALF):
-        return False
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in asked)

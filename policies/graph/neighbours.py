@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from nco.data.nearest import nearest_points
 from nco.envs import Features
 
 BLOCK = 2**22  # distances that are in memory at once
@@ -92,20 +92,6 @@ def nearest(features: Features, count: int, first: int = 0, block: int = BLOCK) 
     if coords is not None and coords.device.type == "cpu" and many:
         return nearest_points(coords[:, first:], count) + first
     return nearest_by_rows(features, count, first, block)
-
-
-def nearest_points(points: Tensor, count: int) -> Tensor:
-    """The nearest others of every point ``[B, N, 2]``: ``[B, N, count]``, by a k-d tree."""
-    from scipy.spatial import KDTree  # here: slow to import, for large instances alone
-
-    found = []
-    for plane in points.detach().double().numpy():
-        order = KDTree(plane).query(plane, count + 1)[1]
-        # Each point finds itself, unless many lie on the same spot: then one of them is dropped.
-        extra = order == np.arange(len(plane))[:, None]
-        extra[~extra.any(1), -1] = True
-        found.append(torch.from_numpy(order[~extra].reshape(len(plane), count)))
-    return torch.stack(found)
 
 
 def nearest_by_rows(features: Features, count: int, first: int, block: int) -> Tensor:

@@ -103,6 +103,17 @@ TEXTS = {
     "nested lists": (".json", '{"vehicles": ' + "[" * 200_000, "no JSON"),
     "nested objects": (".json", '{"a":' * 200_000, ""),
     "a long JSON number": (".json", '{"format": "nco-instance", "x": ' + "1" * 100_000 + "}", ""),
+    "a matrix of nothing": (
+        ".json",
+        json.dumps(
+            {
+                "vehicles": [{"id": 1, "start_index": 0}],
+                "jobs": [{"id": 1, "location_index": 1}],
+                "matrices": {"car": {"durations": []}},
+            }
+        ),
+        "expected",
+    ),
     "an index": (
         ".json",
         json.dumps(
@@ -132,6 +143,16 @@ def test_texts_that_claim_much(kind: str, tmp_path: Path) -> None:
 
     found = refused_within(use, 200, InputError)
     assert message in found and len(found) < 700 and f"x{suffix}" in found and "\n" not in found
+
+
+def test_numbers_of_nodes_with_decimals(tmp_path: Path) -> None:
+    """A node numbered 2.0 is node 2, also where a name stands behind its coordinates."""
+    path = tmp_path / "x.vrp"
+    text = SQUARE.replace("2 0 0\n", "2.0 0 0 north\n").replace("2 5\n", "2.0 5\n")
+    path.write_text(text)
+    found = read(path)
+    assert found.labels is not None and found.labels[1] == "north"
+    assert found.instance["demand"][0].tolist() == [0, 5, 5, 5, 5]
 
 
 def test_files_beyond_the_bound(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Files that people had trouble with: each is solved right, or refused for the right reason."""
 
+import csv
+import io
 import itertools
 import json
 import re
@@ -50,6 +52,7 @@ ROWS: list[tuple[str, float | None, str]] = [
     ("08d-osrm-noroute.json", None, "Table using 4 coordinates found none"),
     ("11-no-matrix.json", None, "matrices is missing"),
     ("12-vroom-doc-start-end.json", 5461, ""),
+    ("16-demand-over.vrp", None, "no solution exists: capacity: demand 60 of node 2, capacity 30"),
     ("18-no-packing.json", None, "no feasible solution|no solution exists"),
     ("41a-breaks-empty.json", 2700, ""),
     ("41b-priority0.json", 2700, ""),
@@ -99,6 +102,15 @@ def test_reported_files(
         assert row["feasible"] and row["cost"] == pytest.approx(cost, rel=1e-6)
     assert bool(err) == bool(told) and re.search(told, err), err
     assert len(err.splitlines()) <= 1
+
+
+def test_a_cost_alone_is_a_reference() -> None:
+    """The XL sets' solutions state a cost and no routes."""
+    file = read(benchmark_data("xl", "XLTEST-n1048-k139.vrp"))
+    assert file.best_known == 124450
+    told: list[str] = []
+    env = problem(file.problem, instance=file.instance)
+    assert check_best_known(env, file, told.append).best_known == 124450 and not told
 
 
 def test_gaps_are_against_what_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -565,3 +577,134 @@ def test_a_unit_square_is_hardly_rounded(tmp_path: Path) -> None:
     with pytest.warns(InputWarning, match="EUC_2D rounds distances to whole numbers"):
         read(path)
     read(path, "none")
+
+
+def test_messages_count_nodes_as_the_file_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second node of a file that counts from 1 is node 2 in a message, with its name if any."""
+    for text, told in (
+        (cvrp().replace("2 5\n3 5", "2 50\n3 5"), "demand 50 of node 2,"),
+        (TABLE.replace("3,4,5,", "3,4,50,"), r"demand 50 of node 1 \(A\),"),
+    ):
+        path = tmp_path / ("t.vrp" if text.startswith("NAME") else "t.csv")
+        path.write_text(text)
+        code, err = solved(path, tmp_path, capsys)
+        assert code == 2 and re.search(told, err) and len(err.splitlines()) == 1, err
+
+
+def test_standard_input_and_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of any format comes from standard input; options state what a table does not."""
+    words = ["solve", "-", "--time-limit", "0.3", "--json", "--out", str(tmp_path)]
+    bare = TABLE.replace("# capacity: 10\n", "").replace(",ready,due,service", "")
+    bare = re.sub(r"(?m)^(\w+,\w+,\w+,\w*),.*,.*,.*$", r"\1", bare)
+    for text, more in ((bare, ["--capacity", "20", "--vehicles", "1"]), (cvrp(), [])):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        assert main([*words, *more]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert row["instance"] == "stdin" and row["cost"] > 0
+        assert (tmp_path / "stdin.sol").is_file()
+        if more:
+            assert row["cost"] == pytest.approx(5 + 10**0.5 + 5) and len(row["routes"]) == 1
+            assert sorted(row["names"][0]) == ["A", "B"]
+    path = tmp_path / "t.vrp"
+    path.write_text(cvrp())
+    assert main(["solve", str(path), "--capacity", "7", "--out", str(tmp_path)]) == 2
+    assert "--capacity are for tables" in capsys.readouterr().err
+
+
+def test_a_plan_to_begin_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is found is never worse than the start; a start that breaks a rule is refused."""
+    path, start = tmp_path / "t.vrp", tmp_path / "plan.sol"
+    path.write_text(cvrp())
+    words = ["solve", str(path), "--time-limit", "0.3", "--json", "--out", str(tmp_path / "o")]
+    start.write_text("Route #1: 1 3\nRoute #2: 2\n")
+    assert main([*words, "--start", str(start)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["cost"] <= 38
+    start.write_text("Route #1: 1 2 3\n")
+    assert main([*words, "--start", str(start)]) == 2
+    assert "plan.sol: no start, capacity: load 15" in capsys.readouterr().err
+
+
+def test_vroom_answers_vroom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A request is answered with its own identifiers, times and what is left out."""
+    jobs = [
+        {"location_index": 1, "delivery": [3], "priority": 5, "service": 2},
+        {"location_index": 2, "delivery": [3], "priority": 1, "description": "late"},
+    ]
+    vehicle = {"start_index": 0, "end_index": 3, "capacity": [4], "description": "van"}
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(vroom([vehicle], jobs)))
+    row, err = solved(path, tmp_path, capsys)
+    assert (row["routes"], err) == ([[1]], "")
+    answer = json.loads((tmp_path / "o" / "t.solution.json").read_text())
+    assert answer["unassigned"] == [
+        {"id": 1, "type": "job", "description": "late", "location_index": 2}
+    ]
+    (route,) = answer["routes"]
+    assert (route["vehicle"], route["description"], route["cost"]) == (0, "van", 11)
+    steps = [(step["type"], step.get("id"), step["arrival"]) for step in route["steps"]]
+    assert steps == [("start", None, 0), ("job", 0, 4), ("end", None, 13)]  # 4, 2 of service, 7
+    assert answer["summary"]["unassigned"] == 1 and answer["summary"]["duration"] == 11
+
+
+def test_stops_with_what_the_table_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table of stops has times, loads, names and the columns that state no rule."""
+    path = tmp_path / "t.csv"
+    text = TABLE.replace("service\n", "service,phone\n").replace("100,", "100,0,11")
+    path.write_text(text.replace("20,5", "20,5,12").replace(",,2", ",,2,13"))
+    words = ["--format", "csv", "--time-limit", "0.3", "--out", str(tmp_path)]
+    assert main(["solve", str(path), *words]) == 0
+    rows = list(csv.DictReader((tmp_path / "t.stops.csv").read_text().splitlines()))
+    assert {row["name"]: row["phone"] for row in rows} == {"Hub": "11", "A": "12", "B": "13"}
+    arrival = {row["name"]: float(row["start"]) for row in rows if row["name"] != "Hub"}
+    assert 10 <= arrival["A"] <= 20
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "targets"),
+    [
+        ("a.vrp", cvrp(), ("b.csv", "b.json", "b.vroom.json", "b.vrp")),
+        ("a.csv", TABLE.replace("6,,,2", "6,0,90,2"), ("b.vrp", "b.json", "b.csv")),
+        ("a.json", json.dumps(vroom([{"start_index": 0, "end_index": 0}], [{"location_index": 1}])),
+         ("b.vrp", "b.json", "b.vroom.json")),
+        ("a.atsp", f"{ATSP}0 5 inf\n6 0 3\n7 2 0\n", ("b.csv", "b.json", "b.atsp")),
+    ],
+)  # fmt: skip
+def test_conversions(
+    tmp_path: Path,
+    name: str,
+    text: str,
+    targets: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What a format holds is read from it as the same distances, loads and times."""
+    (tmp_path / name).write_text(text)
+    one = read(tmp_path / name)
+    for target in targets:
+        assert main(["convert", str(tmp_path / name), str(tmp_path / target)]) == 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)
+            other = read(tmp_path / target)
+        assert torch.equal(pairwise(one.instance), pairwise(other.instance))
+        for key in ("demand", "capacity", "time_windows", "service_time"):
+            if key in one.instance.keys():
+                assert torch.equal(one.instance[key].double(), other.instance[key].double()), key
+    capsys.readouterr()
+
+
+def test_a_conversion_names_what_would_be_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rules without a place are an error and leave no file; lost names are a warning."""
+    path = tmp_path / "a.txt"
+    path.write_text("2 10 1\n0 0 0 0 0 90 0 0 0\n1 3 4 5 0 90 1 0 2\n2 0 4 -5 0 90 1 1 0\n")
+    assert main(["convert", str(path), str(tmp_path / "b.csv")]) == 2
+    assert "a table has no place for delivery, shipment" in capsys.readouterr().err
+    assert not (tmp_path / "b.csv").exists()
+    (tmp_path / "t.csv").write_text(TABLE.replace("6,,,2", "6,0,90,2"))
+    assert main(["convert", str(tmp_path / "t.csv"), str(tmp_path / "t.vrp")]) == 0
+    assert "warning: " in (err := capsys.readouterr().err) and "names of nodes are lost" in err

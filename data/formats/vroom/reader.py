@@ -222,7 +222,8 @@ def _of_vehicles(kinds: list[Vehicle], tasks: list[Task], costs: bool) -> dict[s
         fields["open_route"] = torch.tensor(1)
     for name in dict.fromkeys(name for kind in kinds for name, _ in kind.more):
         field = SCHEMA[name]
-        values = [dict(kind.more).get(name, field.neutral) for kind in kinds]
+        free: Any = field.neutral
+        values = [dict(kind.more).get(name, free) for kind in kinds]
         value = torch.tensor(values, dtype=torch.long if field.integer else torch.double)
         same = not field.shape and bool((value == value[0]).all())
         fields[name] = value[0] if same else value

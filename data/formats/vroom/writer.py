@@ -18,6 +18,7 @@ from torch import Tensor
 from nco.data.atomic import atomic
 from nco.data.errors import InputError
 from nco.data.formats.file_instance import FileInstance
+from nco.data.formats.missing_arcs import number_for_none
 from nco.data.formats.problem_name import routing_problem
 from nco.data.formats.vroom.entries import PER_HOUR, UNENDING
 from nco.data.instance import SCHEMA, num_depots, num_nodes
@@ -202,6 +203,9 @@ class _Writer:
         return self.instance[name].view(-1).expand(self.depots).tolist()
 
     def _matrix(self, value: Tensor, name: str) -> list[list[int]]:
+        lacks = value.isinf()
+        if bool(lacks.any()):  # VROOM has no word for it
+            value = torch.where(lacks, number_for_none(value.numpy()), value)
         if not bool(((value - value.round()).abs() < 1e-6).all()):
             expected = "whole numbers (--rounding nearest)"
             raise InputError(f"{self.path}: {name} with fractions, expected {expected}")

@@ -102,7 +102,9 @@ def _metric(document: Document, stated: str, rounding: Rounding, usual: Metric |
 def node_names(document: Document, n: int) -> tuple[str, ...] | None:
     """What stands behind the coordinates of nodes, where it does; None where it does nowhere."""
     rows = document.rows("NODE_COORD") if "NODE_COORD" in document.sections else []
-    names = {int(row[0]) - document.first: " ".join(row[3:]) for _, row in rows if len(row) > 3}
+    names = {
+        int(float(row[0])) - document.first: " ".join(row[3:]) for _, row in rows if len(row) > 3
+    }
     first = document.first
     return tuple(names.get(k, str(k + first)) for k in range(n)) if names else None
 

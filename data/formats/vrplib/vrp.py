@@ -212,7 +212,7 @@ def _check_depots(document: Document, fields: dict[str, Tensor], depots: list[in
     ):
         rows = document.sections[name].rows if name in document.sections else []
         for line, tokens in rows:
-            node = int(tokens[0]) - document.first
+            node = int(float(tokens[0])) - document.first  # "11.0" is a number of a node
             amount = int(fields[attribute][node])
             if node in depots and amount:
                 where = f"{document.where(line)}: {attribute} of node {tokens[0]}"

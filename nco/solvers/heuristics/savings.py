@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from tensordict import TensorDict
 
 from nco.data.instance import num_depots, num_nodes
-from nco.data.metric import legs_from
+from nco.data.metric import Metric, leg, legs_from
+from nco.data.nearest import nearest_points
 from nco.envs import Route, RoutingEnv
 from nco.envs.constraints import Capacity
 from nco.envs.objectives import Distance
@@ -14,6 +15,9 @@ from nco.envs.visits.depot_routes import DepotRoutes, is_open
 
 NEIGHBOURS = 100  # of each customer whose savings are looked at
 ENTRIES = 4_000_000  # distances held at once
+MANY = 2000  # customers from which on near ones are found by a tree, not among all pairs
+# Where what is near in the plane is near, but for rounding.
+PLANE = {Metric.EUCLIDEAN, Metric.EUC_2D, Metric.CEIL_2D, Metric.DECIMAL, Metric.MILLI}
 
 
 def savings(env: RoutingEnv, instance: TensorDict) -> tuple[Route, ...] | None:
@@ -67,6 +71,24 @@ def _pairs(instance: TensorDict, customers: int) -> tuple[list[int], list[int]]:
     """Pairs of neighbouring customers with positive savings, the largest first."""
     depot = legs_from(instance, torch.zeros(1, 1, dtype=torch.long))[0, 0].numpy()
     near = min(NEIGHBOURS, customers - 1)
+    i, j, length = _near(instance, customers, near)
+    saved = depot[i] + depot[j] - length
+    kept = saved > 0
+    i, j, saved = i[kept], j[kept], saved[kept]
+    order = np.argsort(-saved, kind="stable")
+    return i[order].tolist(), j[order].tolist()
+
+
+def _near(
+    instance: TensorDict, customers: int, near: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Each customer and its near ones, the nearest first, with the lengths of the legs."""
+    metric = Metric(int(instance["metric"])) if "metric" in instance.keys() else Metric.EUCLIDEAN
+    if customers >= MANY and metric in PLANE:
+        target = nearest_points(instance["locs"][:, 1:], near).flatten() + 1
+        origin = torch.arange(1, customers + 1).repeat_interleave(near)
+        length = leg(instance, origin.unsqueeze(0), target.unsqueeze(0))[0]
+        return origin.numpy(), target.numpy(), length.numpy()
     rows = max(1, ENTRIES // (customers + 1))
     found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
     for begin in range(1, customers + 1, rows):
@@ -76,9 +98,6 @@ def _pairs(instance: TensorDict, customers: int) -> tuple[list[int], list[int]]:
         legs[torch.arange(len(origin)), origin] = float("inf")
         length, target = legs.topk(near, largest=False)
         i, j = origin.repeat_interleave(near).numpy(), target.flatten().numpy()
-        found.append((i, j, depot[i] + depot[j] - length.flatten().numpy()))
-    i, j, saved = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    kept = saved > 0
-    i, j, saved = i[kept], j[kept], saved[kept]
-    order = np.argsort(-saved, kind="stable")
-    return i[order].tolist(), j[order].tolist()
+        found.append((i, j, length.flatten().numpy()))
+    i, j, lengths = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return i, j, lengths

@@ -165,7 +165,12 @@ class ORToolsEngine:
         routes = task.routes or self._last
         start = judge(self.env, self.instance, routes, 0.0, "") if routes else None
         solver = ORTools("PARALLEL_CHEAPEST_INSERTION") if task.variant % 2 else ORTools()
-        found = solver.solve(self.env, self.instance, _left(task), task.seed, start)
+        try:
+            found = solver.solve(self.env, self.instance, _left(task), task.seed, start)
+        except InputError:
+            if start is None:
+                raise
+            return Found(start.routes)  # no time to begin again
         self._last = found.vehicle_routes if found.feasible else ()
         return Found(self._last)
 

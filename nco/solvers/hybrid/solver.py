@@ -16,10 +16,13 @@ from nco import __version__
 from nco.data.errors import InputError
 from nco.decoding import Search
 from nco.decoding.subproblems import separable
-from nco.envs import RoutingEnv
+from nco.envs import Route, RoutingEnv
+from nco.envs.objectives import Distance
+from nco.envs.visits.tour import Tour
 from nco.hub.released import Released, default_policy, load_policy
 from nco.solution import Solution, judge
 from nco.solvers.base import refuse_infeasible
+from nco.solvers.heuristics.nearest_neighbour import nearest_neighbour
 from nco.solvers.heuristics.savings import savings
 from nco.solvers.hybrid.cooperative import CooperativeSearch
 from nco.solvers.hybrid.engines import Engine, ORToolsEngine, Task, find_engine
@@ -213,7 +216,7 @@ class Hybrid:
         large, rushed = customers > WHOLE, customers > RUSHED_CUSTOMERS_PER_SECOND * incumbent.limit
         if not large and not rushed:  # workers get ready while a first solution is made
             self._post(pool, Setting(env, instance))
-        quick = savings(env, instance)
+        quick = _construction(env, instance)
         if quick is not None:
             incumbent.offer(quick)
         if large or rushed:
@@ -221,7 +224,7 @@ class Hybrid:
         kind = self._await(incumbent, pool)
         if kind is None:  # no worker got ready in time
             self._in_no_time(incumbent)
-            return "savings"
+            return "construction"
         if large and self._splits(incumbent):
             if incumbent.best is None:
                 construct(incumbent, pool)
@@ -294,6 +297,14 @@ class Hybrid:
         if incumbent.best is None and incumbent.env.num_customers(incumbent.instance) <= SMALL:
             engine = find_engine(incumbent.env, incumbent.instance)
             incumbent.offer(engine(Task(time.perf_counter() + AT_LEAST, incumbent.seed)).routes)
+
+
+def _construction(env: RoutingEnv, instance: TensorDict) -> tuple[Route, ...] | None:
+    """A first solution by savings, of large tours by nearest neighbours; None of other problems."""
+    tour = isinstance(env.visits, Tour) and not env.constraints
+    if tour and isinstance(env.objective, Distance) and env.num_customers(instance) > WHOLE:
+        return (Route(tuple(nearest_neighbour(instance)), None, None),)
+    return savings(env, instance)
 
 
 def _cores() -> set[int]:

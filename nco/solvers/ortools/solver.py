@@ -15,14 +15,15 @@ from tensordict import TensorDict
 from nco.data.errors import InputError
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import never_worse, refuse_infeasible, require_single
+from nco.solvers.base import never_worse, refuse_hurried, refuse_infeasible, require_single
 from nco.solvers.model.collect import collect
 from nco.solvers.model.costs import LONGEST, SUMS
 from nco.solvers.model.fleet_size import enough
 from nco.solvers.model.scaling import Scaling
 from nco.solvers.ortools.costs import priced, waiting
-from nco.solvers.ortools.model import Model, Plan, build, plan
+from nco.solvers.ortools.model import Model, Plan, build
 from nco.solvers.ortools.optional import disjunctions
+from nco.solvers.ortools.planning import plan
 from nco.solvers.ortools.rules import CONSTRAINTS
 from nco.solvers.ortools.trips import reload
 
@@ -34,6 +35,10 @@ OTHERS = (
     "FIRST_UNBOUND_MIN_VALUE",
 )
 Trace = list[tuple[float, float]]
+
+# Seconds for each pair of nodes before the search: building and closing the model
+# (benchmarks/time_limits.py --construction).
+PREPARING = 2.5e-7
 
 
 class ORTools:
@@ -94,6 +99,7 @@ class ORTools:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
+        refuse_hurried("ortools", instance, time_limit, PREPARING)
         wanted = _plan(env, require_single(instance))
         refuse_infeasible(env, instance, time_limit)
         deadline = began + (time_limit or self.default_time_limit)

@@ -19,6 +19,7 @@ from nco.decoding.subproblems import Cut, Routes, TourCut, find_cut, sectors
 from nco.envs import Route, RoutingEnv
 from nco.policies import Policy
 from nco.solvers.heuristics.insertion import farthest_insertion
+from nco.solvers.heuristics.nearest_neighbour import nearest_neighbour
 from nco.solvers.model.missing_arcs import bridged
 
 WORK = 20_000  # rollouts of one view times nodes that one round of decoding holds at most
@@ -27,9 +28,13 @@ SECTOR = 80  # customers of a part of a large instance
 PIECE = 50  # customers of a piece in re-construction, about
 TOUR_PIECE = (10, 100)  # nodes of a path, at least and at most: long ones undo early mistakes
 STARTS = 8  # rollouts of each piece
-MATRIX = 5_000  # nodes up to which all distances are held in memory
+MATRIX = 2_000  # nodes up to which a tour begins with all distances in memory
 LEARN = 200  # customers up to which the policy adapts to the instance
 SHARE = 0.25  # of the time that goes to multi-starts where pieces can be solved anew
+TOGETHER = 50  # sectors that are decoded at once
+# Seconds a customer, and a pair of them, that a policy takes to encode them, at least.
+ENCODING, ENCODING_PAIRS = 5e-5, 4e-8
+VIEWS = 8  # by which a multi-start takes longer than the first greedy rollout, at most
 
 
 def quick_starts(env: RoutingEnv, instance: TensorDict) -> int:
@@ -50,7 +55,8 @@ class Anytime:
     Solutions of one instance, until the time is over.
 
     First something quick: the greedy solution; of tours a farthest insertion too, as in GLOP (Ye et
-    al. 2024); large instances with one depot in sectors, each decoded by itself. Then multi-starts
+    al. 2024); large instances with one depot in sectors, each decoded by itself. Up to `WHOLE`
+    customers that is there whatever the limit; of more, where the time allows. Then multi-starts
     over eight views, as many as a part of the time allows. Then, where a part of a solution is a
     solution of its own, random re-construction, else efficient active search.
 
@@ -64,6 +70,9 @@ class Anytime:
         Of all randomness.
     search
         What to run in the place of the multi-starts.
+    reserve
+        Seconds before the limit by which the work has to end: for the checks that follow, and for
+        what else is to be done where the policy finds nothing in time.
     """
 
     def __init__(
@@ -75,25 +84,39 @@ class Anytime:
         time_limit: float,
         seed: int,
         search: Search | None = None,
+        reserve: float = 0.0,
     ):
         self.env, self.policy, self.instance, self.seed = env, policy, instance, seed
         self.begun, self.time_limit, self.search = begun, time_limit, search
-        self.deadline = begun + time_limit
+        self.deadline = begun + time_limit - reserve
+        self.took = 0.0  # seconds of the first greedy rollout
         self.cut = _cut_of(env)
         self.customers = env.num_customers(instance)
         self.starts = quick_starts(env, instance)
 
     def first(self) -> Iterator[Routes]:
-        """Solutions that are there whatever the limit."""
+        """Solutions that are there whatever the limit, or none where there are many customers."""
         large = self.customers > WHOLE
-        if isinstance(self.cut, TourCut) and num_nodes(self.instance) <= MATRIX:
-            yield (Route(tuple(farthest_insertion(bridged(self.instance))), None, None),)
+        if isinstance(self.cut, TourCut):
+            few = num_nodes(self.instance) <= MATRIX
+            construct = farthest_insertion if few else nearest_neighbour
+            yield (Route(tuple(construct(bridged(self.instance))), None, None),)
             if large:  # pieces of it soon are better than the greedy tour
                 return
-        elif self.cut is not None and large and (routes := self._sectors(self.cut)):
-            yield routes
+        sectors = self.cut if large and not isinstance(self.cut, TourCut) else None
+        pairs = 0 if sectors is not None else self.customers**2
+        least = ENCODING * self.customers + ENCODING_PAIRS * pairs
+        if large and time.perf_counter() + least > self.deadline:
             return
-        yield from self._run(Single(), None)
+        try:
+            if sectors is not None and (routes := self._sectors(sectors)):
+                yield routes
+                return
+            since = time.perf_counter()
+            yield from self._run(Single(), self.deadline if large else None)
+            self.took = time.perf_counter() - since
+        except OutOfTime:
+            return
 
     def more(self) -> Iterator[Routes]:
         """Further solutions, each the best of one round of decoding."""
@@ -118,9 +141,14 @@ class Anytime:
         except OutOfTime:
             return
         try:
+            took = VIEWS * self.took
             for k in count(1):
+                since = time.perf_counter()
+                if since + took > self.deadline:  # what the limit cuts off is lost
+                    return
                 samples = Augment(Single(Sampling(), min(self.starts, 16)))
                 yield from self._run(samples, self.deadline, k)
+                took = time.perf_counter() - since
         except OutOfTime:
             return
 
@@ -135,7 +163,7 @@ class Anytime:
 
     def _multi_starts(self, seconds: float) -> Iterator[Routes]:
         """More and more starts, as long as the next ones can be expected in time."""
-        few, took = 1, 0.0
+        few, took = 1, VIEWS * self.took / 3
         while time.perf_counter() - self.begun + 3 * took < seconds:
             since = time.perf_counter()
             yield from self._run(Augment(MultiStart(few)), self.deadline)
@@ -148,7 +176,12 @@ class Anytime:
         rebuilder = Rebuilder(self.env, self.policy, self.instance, 2, 0, 1)
         pieces = sectors(self.env, self.instance, rebuilder.coords, SECTOR)
         with torch.no_grad():
-            found = list(rebuilder(pieces, seeded(self.seed, 1, device=self._device())))
+            rng = seeded(self.seed, 1, device=self._device())
+            found = [
+                pair
+                for begin in range(0, len(pieces), TOGETHER)
+                for pair in rebuilder(pieces[begin : begin + TOGETHER], rng, self.deadline)
+            ]
         return tuple(route for pair in found for route in cut.paste((), [pair]))
 
     def _rebuilt(self, cut: Cut, routes: Routes) -> Iterator[Routes]:

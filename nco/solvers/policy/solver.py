@@ -16,8 +16,12 @@ from nco.hub.released import Released, default_policy, load_policy
 from nco.policies import native
 from nco.solution import Solution, judge
 from nco.solvers.base import never_worse, refuse_infeasible
-from nco.solvers.policy.anytime import Anytime, quick_starts
+from nco.solvers.heuristics.savings import savings
+from nco.solvers.policy.anytime import WHOLE, Anytime, quick_starts
 from nco.solvers.threads import one_thread
+
+# Seconds a customer that savings take (benchmarks/time_limits.py).
+SAVINGS = 6e-5
 
 
 class PolicySolver:
@@ -26,7 +30,8 @@ class PolicySolver:
 
     Without a time limit it runs its search once. With one it goes on until the time is spent: see
     `nco.solvers.policy.anytime`; a search that the limit cuts off is dropped. It computes in
-    one thread.
+    one thread. Where there are many customers and the policy finds nothing in time, there is a
+    savings solution, if there can be one, and else none.
 
     Parameters
     ----------
@@ -69,6 +74,7 @@ class PolicySolver:
         wide, placed = released.adapt(env, instance.to(self.device))
         policy = released.policy.to(self.device)
         best = Incumbent(env, instance, begun)
+        name = f"policy {released.name} (nco {__version__})"
         with one_thread():
             if time_limit is None:
                 search = self.search or Augment(MultiStart(quick_starts(env, instance)))
@@ -76,10 +82,15 @@ class PolicySolver:
                 row, _ = search(wide, policy, placed, rng).best()
                 best.offer(wide.visits.routes(placed.cpu(), row[0].tolist()))
             else:
-                rounds = Anytime(wide, policy, placed, begun, time_limit, seed, self.search)
+                reserve = _reserve(env, instance, time.perf_counter() - begun, time_limit)
+                rounds = Anytime(
+                    wide, policy, placed, begun, time_limit, seed, self.search, reserve
+                )
                 self._spend(rounds, best, start)
+                if not best.routes and (quick := savings(env, instance.cpu())) is not None:
+                    best.offer(quick)
+                    name = f"savings: {name} found nothing in time"
         seconds = time.perf_counter() - begun
-        name = f"policy {released.name} (nco {__version__})"
         return never_worse(judge(env, instance, best.routes, seconds, name, best.trace), start)
 
     def require(self, env: RoutingEnv, instance: TensorDict) -> None:
@@ -96,12 +107,24 @@ class PolicySolver:
             best.offer(routes)
             if rounds.over():
                 return
+        if not best.routes:
+            return
         if start is not None and start.feasible and start.value < best.cost:
             best.offer(start.vehicle_routes)
         for routes in rounds.improve(best.routes):
             best.offer(routes)
             if rounds.over():
                 return
+
+
+def _reserve(env: RoutingEnv, instance: TensorDict, looked: float, time_limit: float) -> float:
+    """
+    Seconds to end before the limit: for the check of the solution, about as long as the look at
+    the instance before (``looked`` seconds), and of large instances for a savings solution.
+    """
+    customers = env.num_customers(instance)
+    quick = SAVINGS * customers if customers > WHOLE else 0.0
+    return min(looked + quick, 0.5 * time_limit)
 
 
 class Incumbent:

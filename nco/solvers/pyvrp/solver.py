@@ -19,12 +19,16 @@ from tensordict import TensorDict
 
 from nco.envs import Route, RoutingEnv
 from nco.solution import Solution, judge
-from nco.solvers.base import never_worse, refuse_infeasible, require_single
+from nco.solvers.base import never_worse, refuse_hurried, refuse_infeasible, require_single
 from nco.solvers.model.collect import collect
 from nco.solvers.model.costs import SUMS
 from nco.solvers.model.vehicles import SHAPES
 from nco.solvers.pyvrp.data_model import DataModel
 from nco.solvers.pyvrp.rules import CONSTRAINTS, reload, wait
+
+# Seconds for each pair of nodes before the search: data, neighbourhoods, a first local search
+# (benchmarks/time_limits.py --construction).
+PREPARING = 4e-7
 
 
 class PyVRP:
@@ -60,6 +64,7 @@ class PyVRP:
     ) -> Solution:
         """See `nco.solvers.base.Solver`."""
         began = time.perf_counter()
+        refuse_hurried("pyvrp", instance, time_limit, PREPARING)
         model = data_model(env, require_single(instance))
         refuse_infeasible(env, instance, time_limit)
         data = model.build()

@@ -14,7 +14,8 @@ from nco.hub.released import load_policy
 from tests.nco.cli.conftest import Run
 
 FIELDS = ["problem", "n", "count", "policy", "decode", "cost", "stderr", "gap", "reference"]
-FIELDS += ["seconds", "instances_per_second"]
+FIELDS += ["seconds", "instances_per_second", "cost_interval", "gap_stderr", "gap_interval"]
+FIELDS += ["seeds"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 
 from nco.data.errors import InputError
 from nco.decoding import ActiveSearch, Greedy, OutOfTime, Sampling, replay, rollout
-from nco.decoding.active_search import Part, adapt
+from nco.decoding.active_search import Adam, Part, adapt
 from nco.envs import problem
 from nco.policies import Policy
 from tests.envs.random_instances import draw
@@ -166,3 +166,17 @@ def test_what_cannot_learn_is_refused() -> None:
     ):
         with pytest.raises(InputError, match=message):
             ActiveSearch(**options)
+
+
+def test_steps_are_those_of_adam() -> None:
+    """The search's own Adam goes where PyTorch's goes, and loads no compiler for it."""
+    start = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    pairs = [start.clone().requires_grad_() for _ in range(2)]
+    ours, theirs = Adam([pairs[0]], 0.05), torch.optim.Adam([pairs[1]], 0.05)
+    for k in range(30):
+        for value in pairs:
+            value.grad = (value.detach() - k).sin()
+        ours.step()
+        theirs.step()
+    torch.testing.assert_close(*pairs)
+    assert not torch.equal(pairs[0], start)

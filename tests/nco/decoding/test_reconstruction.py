@@ -31,7 +31,7 @@ from tests.policies.small import small_policy
 
 CUTTABLE = {
     *("tsp", "atsp", "cvrp", "ovrp", "vrpb", "vrpl", "vrptw", "mtvrp", "mdcvrp", "hfvrp"),
-    *("1pdvrp", "tsptw", "mtsp"),
+    *("1pdvrp", "tsptw", "mtsp", "anyvrp", "hcvrp-minsum", "pvrp"),
 }
 NEVER = {
     "sdvrp": "SplitRoutes",

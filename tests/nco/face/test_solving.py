@@ -11,6 +11,7 @@ import torch
 
 import nco
 from nco.envs import Route
+from nco.hub.released import Released
 from nco.solvers.pyvrp import PyVRP
 
 ROOT = Path(__file__).parents[3]
@@ -212,3 +213,18 @@ def test_what_cannot_be_used_is_refused() -> None:
         nco.solve(instance, solver="pyvrp", policy="cvrp")
     with pytest.raises(nco.InputError, match="count: 0, expected 1 or more"):
         nco.generate("cvrp", count=0)
+
+
+def test_a_policy_becomes_a_folder(tmp_path: Path) -> None:
+    """What is saved with its problem decodes the same when it is loaded, and is not overwritten."""
+    from nco.policies import AttentionPolicy
+
+    env = nco.problem("cvrp")
+    policy = AttentionPolicy(env, dim=16, heads=2, layers=1, hidden=16).eval()
+    nco.save_policy(str(tmp_path / "mine"), policy, env)
+    batch = nco.generate("cvrp", size=6, count=3)
+    loaded = nco.load_policy(tmp_path / "mine")
+    first = Released("first", policy, env).solve(batch)
+    assert [each.routes for each in loaded.solve(batch)] == [each.routes for each in first]
+    with pytest.raises(nco.InputError, match="exists already, expected a new folder"):
+        nco.save_policy(tmp_path / "mine", policy, env)

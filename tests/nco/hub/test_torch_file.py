@@ -232,6 +232,19 @@ def test_the_command_names_a_spoilt_weight(tmp_path: Path, run: Run) -> None:  #
     assert result.code == 2 and "p: weight decoder.out.weight: nan" in line
 
 
+def test_the_command_names_weights_that_overflow(tmp_path: Path, run: Run) -> None:  # noqa: F811
+    """Finite weights with which a network computes infinities: one line and exit code 2."""
+    policy = small_policy(problem("cvrp"), 3, **OPTIONS)
+    for name in ("encoder.embedding.customer.weight", "decoder.out.weight"):
+        policy.state_dict()[name].fill_(1e38)
+    save_policy(tmp_path / "p", policy, card())
+    (tmp_path / "square.vrp").write_text(SQUARE)
+    for words in (["solve", "square.vrp", "--solver", "policy"], ["evaluate", "--problem", "cvrp"]):
+        result = run(*words, "--policy", "p")
+        (line,) = result.err.splitlines()
+        assert result.code == 2 and "not finite" in line
+
+
 def test_sound_weights_are_loaded() -> None:
     """Every kind of weight that the package writes passes."""
     for seed in range(2):

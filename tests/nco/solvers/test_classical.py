@@ -10,22 +10,28 @@ from tensordict import TensorDict
 
 from nco.data import make_instance
 from nco.data.formats import read
+from nco.data.native import library
 from nco.envs import Route, RoutingEnv, problem
 from nco.solution import Solution, judge
 from nco.solvers.base import Solver
 from nco.solvers.fast_tsp import FastTSP
 from nco.solvers.ortools import ORTools
 from nco.solvers.pyvrp import PyVRP
+from nco.solvers.sisr import Sisr
 from tests.benchmark_data import benchmark_data
 from tests.envs.candidates import accepted
 from tests.envs.random_instances import draw
 
-ORTOOLS, PYVRP, FAST = ORTools(), PyVRP(), FastTSP()
+ORTOOLS, PYVRP, FAST, SISR = ORTools(), PyVRP(), FastTSP(), Sisr(workers=1)
 TSP, CVRP = problem("tsp"), problem("cvrp")
 ON_TSP = [pytest.param(s, id=s.name) for s in (ORTOOLS, PYVRP, FAST)]
-ON_CVRP = [pytest.param(s, id=s.name) for s in (ORTOOLS, PYVRP)]
+compiled = pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
+ON_CVRP = [
+    *(pytest.param(s, id=s.name) for s in (ORTOOLS, PYVRP)),
+    pytest.param(SISR, id=SISR.name, marks=compiled),
+]
 EVERYWHERE = [pytest.param(TSP, s.values[0], id=f"tsp {s.id}") for s in ON_TSP] + [
-    pytest.param(CVRP, s.values[0], id=f"cvrp {s.id}") for s in ON_CVRP
+    pytest.param(CVRP, s.values[0], id=f"cvrp {s.id}", marks=s.marks) for s in ON_CVRP
 ]
 
 WITH_TRACE = [p for p in EVERYWHERE if p.values[1] is not FAST]

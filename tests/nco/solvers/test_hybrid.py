@@ -28,6 +28,7 @@ from nco.envs.problems.table import PROBLEMS
 from nco.hub.released import shipped_policy
 from nco.solution import judge
 from nco.solvers.hybrid import Hybrid
+from nco.solvers.hybrid.engines import ORToolsEngine, Task
 from nco.solvers.hybrid.incumbent import Incumbent
 from nco.solvers.hybrid.partition import improve_halves, split
 from nco.solvers.hybrid.worker import Setting, Worker
@@ -318,3 +319,13 @@ def test_judged_like_everything_else() -> None:
     found = Hybrid(workers=2).solve(env, instance, 0.4, 0)
     again = judge(env, instance, [Route(r.visits) for r in found.vehicle_routes], 0.0, "")
     assert (again.cost, again.violations) == (found.value, ())
+
+
+def test_or_tools_improves_the_routes_that_it_is_given() -> None:
+    """From a route for each customer, the engine finds much better ones, and takes them over."""
+    env, instance = problem("cvrp"), PROBLEMS["cvrp"].generator(20)(1, seeded(3))
+    engine = ORToolsEngine(env, instance)
+    start = tuple(Route((node,)) for node in range(1, 21))
+    found = engine(Task(time.perf_counter() + 0.5, routes=start)).routes
+    assert env.check(instance, found) == []
+    assert env.routes_cost(instance, found) < 0.8 * env.routes_cost(instance, start)
