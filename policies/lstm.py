@@ -15,7 +15,9 @@ class LSTM(nn.LSTM):
     Such are the processors without AVX-512: there the plain module raises.
     """
 
-    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(  # type: ignore[override]  # without packed sequences
+        self, inputs: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
         """See `torch.nn.LSTM`."""
         if inputs.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or cpu_has_half():
             found: tuple[Tensor, State] = super().forward(inputs, state)

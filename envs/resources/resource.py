@@ -3,13 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
 from nco.data.instance import num_depots
-from nco.envs.constraint import Constraint
+from nco.envs.constraint import Constraint, Scope
 from nco.envs.resources.detours import may_be_shorter, shortest_home
 from nco.envs.resources.travel import (
     Kind,
@@ -59,7 +60,7 @@ class Resource(Constraint):
         Names of the amounts in the state, each ``[B, R]``.
     """
 
-    scope = "route"
+    scope: ClassVar[Scope] = "route"
     parts: tuple[str, ...]
 
     @abstractmethod
