@@ -70,7 +70,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     kind = v.dtype
     with torch.autocast("cpu", enabled=False):
         q, k, v = q.float(), k.float(), v.float()
-        if native.fits_attention(q, k, v, mask):
+        if native.fits_attention(q, k, v, mask) and native.attention_pays(
+            *(len(q), q.shape[2], k.shape[2], q.shape[1], q.shape[3]),
+            native.needs_gradient(q, k, v),
+        ):
             return native.attention(q, k, v, mask).to(kind)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).to(kind)
 
@@ -135,7 +138,10 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
-        if native.fits_self_attention(qkv):  # spares the gradient three copies
+        batch, nodes, _, heads, d = qkv.shape
+        graded = native.needs_gradient(qkv)
+        pays = native.attention_pays(batch, nodes, nodes, heads, d, graded)
+        if pays and native.fits_self_attention(qkv):  # spares the gradient three copies
             return self.out(native.self_attention(qkv))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         return self.out(attend(q, k, v).transpose(1, 2).flatten(-2))

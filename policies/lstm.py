@@ -15,7 +15,7 @@ class LSTM(nn.LSTM):
     Such are the processors without AVX-512: there the plain module raises.
     """
 
-    def forward(  # type: ignore[override]  # packed sequences are not among our inputs
+    def forward(  # type: ignore[override]  # without packed sequences
         self, inputs: Tensor, state: State | None = None
     ) -> tuple[Tensor, State]:
         """See `torch.nn.LSTM`."""

@@ -17,6 +17,12 @@ from nco.data.native import arguments, at, is_exactly, library, threads
 
 WIDEST = 128  # channels of a head that the kernels have room for
 
+# Where PyTorch's own attention is faster (benchmarks/kernels.py), it is taken.
+FEWEST_SCORES = 10_000  # below, calling a kernel costs more than it saves
+# For a gradient of many nodes or wide heads, whole matrix products beat blocks of eight rows.
+MOST_NODES_FOR_GRADIENT = 512
+MOST_CHANNELS_FOR_GRADIENT = 32
+
 
 def fits(*tensors: Tensor) -> bool:
     """Whether the kernels take such tensors: in single precision, on the CPU."""
@@ -41,6 +47,18 @@ def fits_self_attention(qkv: Tensor) -> bool:
     """Whether `self_attention` takes ``[B, N, 3, H, d]``."""
     fitting = qkv.shape[-1] % 16 == 0 and qkv.shape[-1] <= WIDEST and on_cpu(qkv)
     return fitting and qkv.dtype in (torch.float32, torch.bfloat16)
+
+
+def attention_pays(batch: int, queries: int, nodes: int, heads: int, d: int, graded: bool) -> bool:
+    """Whether the kernels are at least as fast as PyTorch's attention of these sizes."""
+    if graded and (nodes > MOST_NODES_FOR_GRADIENT or d > MOST_CHANNELS_FOR_GRADIENT):
+        return False
+    return batch * heads * queries * nodes >= FEWEST_SCORES
+
+
+def needs_gradient(*tensors: Tensor) -> bool:
+    """Whether a result of these will have one."""
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:

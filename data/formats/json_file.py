@@ -96,7 +96,8 @@ def read_json(text: str, path: Path, rounding: Rounding) -> FileInstance:
         best_known=None if best_known is None else float(best_known),
         best_known_source=None if best_known is None else str(path),
         vehicles=_vehicles(content.get("vehicles"), num_depots(instance), path),
-        **counts,
+        first_customer=counts.get("first_customer", 1),
+        cost_steps=counts.get("cost_steps", 1),
     )
 
 

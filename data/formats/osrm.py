@@ -44,8 +44,8 @@ def read_osrm(text: str, path: Path, rounding: Rounding) -> FileInstance:
     content = parse(text, path)
     if content["code"] != "Ok":
         said = f": {content['message']}" if "message" in content else ""
-        found = shown(str(content["code"]))
-        raise InputError(f"{path}: OSRM's code {found}, expected 'Ok'{said}"[:400])
+        code = shown(str(content["code"]))
+        raise InputError(f"{path}: OSRM's code {code}, expected 'Ok'{said}"[:400])
     content = member(content, str(path), _KEYS, {"data_version": ()})
     if content.get("fallback_speed_cells"):
         raise InputError(f"{path}: fallback_speed_cells: estimated entries, expected none")

@@ -25,6 +25,10 @@ Whether a limited fleet can still serve all customers is a packing problem: no c
 Such a rule *yields*: where all rules together leave no move, it is lifted, so that every rollout is
 completed; the checker then names what was broken, and `RoutingEnv.broken` tells it from the state
 of complete rollouts. Everything else never yields: a rollout that is not broken is feasible.
+
+Lengths, times and missing legs yield in the same way where a detour may be shorter than the direct
+leg (rounded distances, matrices): masks test the shortest way home over any customers, so that they
+forbid no solution, and what turns out to lead nowhere is lifted. See `nco.envs.bounds`.
 """
 
 from nco.envs.constraints.allowed_vehicles import AllowedVehicles

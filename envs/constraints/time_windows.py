@@ -1,7 +1,7 @@
 """Service begins inside a time window."""
 
 from collections.abc import Collection, Sequence
-from typing import ClassVar, Self
+from typing import Self
 
 import torch
 from tensordict import TensorDict
@@ -15,7 +15,6 @@ from nco.envs.checking.routes import Route, Violation
 from nco.envs.checking.schedule import schedule
 from nco.envs.checking.view import INF, InstanceView
 from nco.envs.component import Component
-from nco.envs.constraint import Scope
 from nco.envs.normalisation import time_unit
 from nco.envs.resources.clock import Clock, seen
 from nco.envs.resources.resource import to_every
@@ -48,7 +47,6 @@ class TimeWindows(Clock):
         `PLENTY`; in the unit of the policy's coordinates.
     """
 
-    scope: ClassVar[Scope] = "route"
     node_dim = 3
     vehicle_dim = 1
     context_dim = 1

@@ -147,9 +147,7 @@ class Rebuilder:
         driven = [
             self.env.visits.actions(part[k : k + 1], piece.routes) for k, piece in enumerate(pieces)
         ]
-        longest = max(map(len, driven))
-        same_length = [actions + actions[-1:] * (longest - len(actions)) for actions in driven]
-        actions = torch.tensor(same_length, device=self.coords.device).unsqueeze(1)
+        actions = _of_one_length(driven).to(self.coords.device)
         return self.env.cost(part, actions).squeeze(1).double()
 
     def _padded(self, pieces: Sequence[Piece]) -> tuple[Tensor, Tensor]:
@@ -339,6 +337,11 @@ def to_actions(
 ) -> Tensor:
     """Actions ``[B, 1, T]`` that drive solutions, T at least ``length``; the last one repeats."""
     driven = [env.visits.actions(instance[b : b + 1], routes) for b, routes in enumerate(solutions)]
+    return _of_one_length(driven, length)
+
+
+def _of_one_length(driven: Sequence[list[int]], length: int = 0) -> Tensor:
+    """Actions ``[B, 1, T]``, T at least ``length``; the last one repeats."""
     length = max(length, *map(len, driven))
     return torch.tensor([row + row[-1:] * (length - len(row)) for row in driven]).unsqueeze(1)
 

@@ -132,10 +132,8 @@ def rollout(
         action = strategy(log_probs, rng) if first is None or step > 0 else first
         actions.append(action)
         state = env.step(state, action)
-        if due(step, deadline):
-            require_numbers(lost)
-            if finished(env, state, deadline):
-                break
+        if due(step, deadline) and finished(env, state, deadline, lost):
+            break
     require_numbers(lost)
     taken = torch.stack(actions, dim=-1)
     trajectory = _trajectory(taken, seen) if record else None
@@ -174,17 +172,34 @@ def due(step: int, deadline: float | None) -> bool:
     return late or step % CHECK_EVERY == CHECK_EVERY - 1
 
 
-def finished(env: RoutingEnv, state: State, deadline: float | None) -> bool:
+def finished(
+    env: RoutingEnv,
+    state: State,
+    deadline: float | None,
+    lost: dict[int, Tensor] | None = None,
+) -> bool:
     """
-    Whether all rollouts are complete.
+    Whether all rollouts are complete: one wait for the device.
+
+    Parameters
+    ----------
+    lost
+        Rollouts without numbers since the last look, see `require_numbers`; forgotten by it.
 
     Raises
     ------
     OutOfTime
         They are not, and the deadline has passed.
+    FloatingPointError
+        There are lost rollouts.
     """
-    if bool(env.done(state).all()):
+    done = env.done(state).all()
+    stop = done | torch.stack(list(lost.values())).any() if lost else done
+    if bool(stop):
+        require_numbers(lost or {})
         return True
+    if lost:
+        lost.clear()
     if deadline is not None and time.perf_counter() > deadline:
         raise OutOfTime
     return False

@@ -262,6 +262,7 @@ def instances(draw: st.DrawFn) -> FileInstance:
     return FileInstance("case", problem, make_instance(**fields), Path("case"), labels, best)
 
 
+@pytest.mark.filterwarnings("ignore:.* rounds distances to whole numbers")
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -149,3 +149,20 @@ def test_facts_follow_settings_and_instances() -> None:
     assert MaximumLoad().reversible_on(instance).all()
     assert not MaximumLoad(shipments=True).reversible_on(instance).any()
     assert turnable(problem("vrptw"), instance).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("plain", "field", "named"), [("cvrp", "split", "sdvrp"), ("mdvrptw", "trips", "mtvrptw")]
+)
+def test_trips_and_split_deliveries_are_said_by_the_instance(
+    plain: str, field: str, named: str
+) -> None:
+    """A flag of the instance asks for the rules that before only the name of a problem meant."""
+    one = PROBLEMS[plain].generator(5)(1, seeded(2))
+    one[field] = torch.ones(1, dtype=torch.long)
+    env, other = problem(plain, instance=one), problem(named)
+    assert type(env.visits) is type(other.visits)
+    assert [type(rule) for rule in env.constraints] == [type(rule) for rule in other.constraints]
+    one[field][:] = 0
+    same = [type(rule) for rule in problem(plain).constraints]
+    assert [type(rule) for rule in problem(plain, instance=one).constraints] == same

@@ -56,11 +56,24 @@ def test_attention_equals_pytorch(sizes: tuple[int, ...], masked: bool) -> None:
     q, k, v = (t.transpose(1, 2) for t in inputs)
     mask = some(batch, 1, queries, nodes) if masked else None
     assert native.fits_attention(q, k, v, mask)
-    found, expected = attend(q, k, v, mask), F.scaled_dot_product_attention(q, k, v, mask)
+    found, expected = native.attention(q, k, v, mask), F.scaled_dot_product_attention(q, k, v, mask)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     pairs = zip(gradients(found, inputs), gradients(expected, inputs), strict=True)
     for mine, theirs in pairs:
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_goes_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few scores, and gradients of wide heads or many nodes, are left to PyTorch."""
+    called = []
+    monkeypatch.setattr(native, "attention", lambda q, *_: called.append(q.shape) or q)
+    large, small = randn(4, 8, 40, 16), randn(1, 8, 9, 16)
+    wide, many = randn(4, 8, 40, 64), randn(1, 2, 600, 16)
+    for q in (large, small, wide, many):
+        attend(q, q, q)
+        graded = q.clone().requires_grad_()
+        attend(graded, graded, graded)
+    assert called == [large.shape, large.shape, wide.shape, many.shape]
 
 
 def test_attention_survives_large_scores() -> None:

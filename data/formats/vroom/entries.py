@@ -119,14 +119,14 @@ def read_job(entry: Any, where: str, nodes: int, shifts: Sequence[tuple[float, f
         A key is unknown, or its value is none.
     """
     entry = member(entry, where, _JOB, _IDLE_TASK)
-    loads = {
-        name: _load(entry[key], f"{where}.{key}")
-        for name, key in (("demand", "delivery"), ("backhaul", "pickup"))
-        if entry.get(key)
-    }
+    demand, backhaul = (
+        _load(entry[key], f"{where}.{key}") if entry.get(key) else 0
+        for key in ("delivery", "pickup")
+    )
     priority = count(entry.get("priority", 0), f"{where}.priority", MAX_PRIORITY)
     task = _stop(entry, where, nodes, shifts)
-    return replace(task, skills=_skills(entry, where), priority=priority, **loads)
+    skills = _skills(entry, where)
+    return replace(task, skills=skills, priority=priority, demand=demand, backhaul=backhaul)
 
 
 def read_shipment(

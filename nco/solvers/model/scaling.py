@@ -22,6 +22,7 @@ from nco.data.metric import legs_from, resolution
 
 LARGEST = 2**44  # the largest entry that PyVRP takes; 2^18 legs of it still sum within int64
 MOST = 2**62  # stands for infinity
+FINEST = 2**40  # units of the largest amount of its kind: sums of 2^22 of them fit an int64
 MAX_EXPONENT = 1000  # of a factor, so that it is a finite number even for absurdly small distances
 
 

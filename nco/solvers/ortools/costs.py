@@ -18,13 +18,12 @@ import numpy as np
 from nco.data.errors import InputError
 from nco.envs.objectives import Total
 from nco.solvers.model.arc_costs import leg_costs
-from nco.solvers.model.scaling import MOST, Scaling, choose_scaling, finest_scaling
+from nco.solvers.model.scaling import FINEST, MOST, Scaling, choose_scaling, finest_scaling
 from nco.solvers.model.terms import Given, Term, Timed
 from nco.solvers.model.times import require_windows
 from nco.solvers.ortools.model import LARGEST_TIME, Model, Plan, known_times
 from nco.solvers.ortools.times import TIME
 
-FINE = 2**40  # units of the largest leg or prize: sums of 2^22 of them fit an int64
 TIES = 2**20  # units of any solution that only breaks ties
 LONGEST_ROUTE = "longest route"
 
@@ -60,7 +59,7 @@ def priced(plan: Plan) -> Plan:
         known = plan.times
         assert known is not None  # `waiting` asks for them
         longest = max(1, *(int(matrix.max()) for matrix in known.travel))
-        known = known.finer(max(1, min(TIES // longest, FINE // known.horizon)))
+        known = known.finer(max(1, min(TIES // longest, FINEST // known.horizon)))
         scaling = Scaling(known.scaling.factor / costs.time, False, costs.constant)
         plan = replace(plan, times=known)
         top = float(every.max(initial=0)) * scaling.factor
@@ -72,7 +71,7 @@ def priced(plan: Plan) -> Plan:
     elif not amounts.any() and others.any():
         return _ties(plan, others)
     elif given.shape.optional:
-        scaling = finest_scaling(every, FINE, costs.constant)
+        scaling = finest_scaling(every, FINEST, costs.constant)
     else:
         found = choose_scaling(np.min(distinct, axis=0), others=every)
         scaling = Scaling(found.factor, found.exact, costs.constant)
@@ -106,7 +105,7 @@ def _with(
 def _ties(plan: Plan, amounts: np.ndarray) -> Plan:
     """Prizes or vehicles alone, and legs that break ties between them."""
     given, costs = plan.given, plan.given.costs
-    scale = finest_scaling(amounts, FINE // len(given.distance), costs.constant)
+    scale = finest_scaling(amounts, FINEST // len(given.distance), costs.constant)
 
     def add(model: Model) -> None:
         _break_ties(model, given.distance)

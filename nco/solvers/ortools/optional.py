@@ -7,10 +7,9 @@ import numpy as np
 
 from nco.data.errors import InputError
 from nco.envs.constraints import MinimumPrize
+from nco.solvers.model.scaling import FINEST
 from nco.solvers.model.terms import Given, Term
 from nco.solvers.ortools.model import Add, Model, VisitAll
-
-FINE = 2**40  # units of the largest prize: sums of 2^22 of them fit an int64
 
 
 def minimum_prize(given: Given, rule: MinimumPrize) -> Iterator[Term]:
@@ -31,7 +30,7 @@ def minimum_prize(given: Given, rule: MinimumPrize) -> Iterator[Term]:
     if bool((prize == np.rint(prize)).all()):
         gains, bound = prize, minimum
     else:
-        factor = FINE / float(prize.max())
+        factor = FINEST / float(prize.max())
         gains, bound = np.floor(prize * factor), minimum * factor * (1 + len(prize) * 2.0**-50)
     units = gains.astype(np.int64)
     if int(units.sum()) < bound:

@@ -31,7 +31,7 @@ from nco.envs.constraints import (
     TripWindows,
 )
 from nco.solvers.model.length_limits import length_bounds
-from nco.solvers.model.scaling import bounding_scaling, steps
+from nco.solvers.model.scaling import FINEST, bounding_scaling, steps
 from nco.solvers.model.terms import ROWS, Given, Term, TermRow, Vehicles
 from nco.solvers.ortools.loads import (
     capacity,
@@ -44,8 +44,6 @@ from nco.solvers.ortools.model import Add, FirstSolution, Model
 from nco.solvers.ortools.optional import minimum_prize
 from nco.solvers.ortools.pairs import pickup_delivery
 from nco.solvers.ortools.times import duration_limit, time_windows
-
-FINE = 2**40  # units of the largest leg: sums of 2^22 of them fit an int64
 
 
 def _open_routes(given: Given, rule: OpenRoutes) -> Iterable[Term]:
@@ -65,7 +63,7 @@ def _distance_limit(given: Given, rule: DistanceLimit) -> Iterator[Term]:
     limit = np.array(given.of_vehicles("distance_limit"))
     if np.isinf(limit).all():
         return
-    scaling = bounding_scaling(given.distance, limit, FINE, steps(given.instance))
+    scaling = bounding_scaling(given.distance, limit, FINEST, steps(given.instance))
     legs = scaling.at_least(given.distance)
     pairs = {node: target for node, target in enumerate(given.of_nodes("delivery")) if target}
     bounds = length_bounds(scaling, given.distance, limit, given.shape.depots, pairs)

@@ -21,7 +21,7 @@ from nco.solvers.model.times import Times, times
 Arguments = dict[str, Any]
 
 TYPICAL = 1000  # the longest leg that PyVRP's penalties are made for
-FINE = 2**20  # units of the longest travel time that are enough where times are costs
+COSTLY_TIME = 2**20  # units of the longest travel time that are enough where times are costs
 STEP = ("tw_early", "tw_late", "service_duration")
 
 
@@ -208,7 +208,7 @@ class DataModel:
             largest = int(largest / max(1.0, ratio))
         known = times(self.given.instance, self.given.shape, largest, self.released)
         longest = max(1, *(int(matrix.max(initial=0)) for matrix in known.travel))
-        wanted = (FINE if self.waits else self._longest_leg()) // longest
+        wanted = (COSTLY_TIME if self.waits else self._longest_leg()) // longest
         allowed = min(2**10 * largest // max(1, known.horizon), largest // longest)
         return known.finer(max(1, min(wanted, allowed)))
 
