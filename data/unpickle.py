@@ -52,8 +52,8 @@ def loads(content: bytes) -> Any:
         # The fast one looks at no keys before it hashes them.
         kind = CarefulUnpickler if found.hashes else _PlainUnpickler
         return kind(io.BytesIO(content)).load()
-    except InputError:
-        raise
+    except InputError as error:  # which may quote a name from the pickle
+        raise InputError(" ".join(str(error).split())) from None
     # A broken pickle can fail in any way: in an opcode, a constructor, by its size or its depth.
     except Exception as error:
         reason = str(error).split("\n")[0] or type(error).__name__

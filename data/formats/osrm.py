@@ -81,7 +81,10 @@ def _matrix(content: dict[str, Any], key: str, path: Path) -> Tensor:
     rows = items(content[key], f"{path}: {key}")
     columns = len(rows[0]) if rows and isinstance(rows[0], list) else 0
     ends = [content.get(end) for end in ("sources", "destinations")]
-    if columns != len(rows) and [len(e) for e in ends if e] == [len(rows), columns]:
+    if columns != len(rows) and [len(e) for e in ends if isinstance(e, list)] == [
+        len(rows),
+        columns,
+    ]:
         raise InputError(
             f"{path}: {len(rows)} sources and {columns} destinations, expected a square table: ask "
             "OSRM without sources= and destinations="

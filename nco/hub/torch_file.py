@@ -78,7 +78,7 @@ def read_torch_file(path: Path, inert: bool = False) -> Any:
                 return _read_zip(file, inert)
         return _read_stream(read_bytes(path), inert)
     except InputError as error:
-        reason = str(error).removeprefix(f"{path}: ")
+        reason = " ".join(str(error).removeprefix(f"{path}: ").split())
         raise InputError(f"{path}: {reason}") from None
     # A broken file can fail in any way: its directory, an instruction, a size.
     except Exception as error:

@@ -128,6 +128,7 @@ ATTACKS: dict[str, bytes] = {
     "numbers of the same hash": b"}("
     + b"".join(b"L%dL\nN" % (k * (2**61 - 1)) for k in range(1, 99))
     + b"u",
+    "a name of several lines": text("a\nb") + text("c\nd") + b"\x93",
     "an extension": b"\x82\x01",
     "a buffer from outside": b"\x97",
     "something persistent": b"K\x01Q",

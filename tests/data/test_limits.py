@@ -103,6 +103,11 @@ TEXTS = {
     "nested lists": (".json", '{"vehicles": ' + "[" * 200_000, "no JSON"),
     "nested objects": (".json", '{"a":' * 200_000, ""),
     "a long JSON number": (".json", '{"format": "nco-instance", "x": ' + "1" * 100_000 + "}", ""),
+    "sources that are no list": (
+        ".json",
+        json.dumps({"code": "Ok", "durations": [[0, 1]], "sources": 1.5, "destinations": [1]}),
+        "expected",
+    ),
     "a matrix of nothing": (
         ".json",
         json.dumps(
