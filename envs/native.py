@@ -10,7 +10,7 @@ Row = tuple[Tensor, Tensor]
 
 def fits(*tensors: Tensor) -> bool:
     """Whether there are kernels where the tensors are, and for the way that they lie in memory."""
-    plain = all(t.device.type == "cpu" and t.is_contiguous() for t in tensors)
+    plain = all(t.device.type == "cpu" and t.is_contiguous() and t.numel() for t in tensors)
     return plain and not torch.compiler.is_compiling() and library() is not None
 
 

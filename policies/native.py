@@ -31,7 +31,7 @@ def fits(*tensors: Tensor) -> bool:
 
 def on_cpu(*tensors: Tensor) -> bool:
     """Whether there are kernels where the tensors are."""
-    plain = all(t.device.type == "cpu" for t in tensors)
+    plain = all(t.device.type == "cpu" and t.numel() for t in tensors)
     return plain and not torch.compiler.is_compiling() and library() is not None
 
 

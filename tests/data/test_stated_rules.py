@@ -263,7 +263,7 @@ def test_what_is_written_as_tsplib_is_all(tmp_path: Path) -> None:
         assert all(
             torch.equal(again.instance[key], file.instance[key]) for key in again.instance.keys()
         )
-    timed = file.instance.clone().update({"service_time": torch.ones(1, 4)})
-    with pytest.raises(InputError, match="TSPLIB has no place for service_time, expected"):
-        write(tmp_path / "t.vrp", FileInstance("t", "cvrp", timed, tmp_path))
+    prized = file.instance.clone().update({"prize": torch.ones(1, 4)})
+    with pytest.raises(InputError, match="TSPLIB has no place for prize, expected"):
+        write(tmp_path / "t.vrp", FileInstance("t", "cvrp", prized, tmp_path))
     assert read(tmp_path / "t.vrp").problem == "sdvrp"

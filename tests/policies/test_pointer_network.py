@@ -189,12 +189,7 @@ def test_critic_reads_the_encoder() -> None:
         policy = PointerNetwork(env, dim=8)
         module = REINFORCE(env, policy, baseline=Critic(hidden=8))
     instance = CVRPGenerator(5)(3, seeded(1))
-    features = env.features(instance)
-    embeddings = policy.encode(features)
-    driven = rollout(env, policy, instance, Sampling(), 2, rng=seeded(3), record=True)
-    assert driven.trajectory is not None
-    likelihood = policy.evaluate(embeddings, driven.trajectory)
-    module.loss(driven.cost, likelihood, instance, features).backward()
+    module.loss(module.roll_out(instance, 0)).backward()
     for name in ("policy.encoder.lstm", "policy.lstm", "baseline.encoder.lstm"):
         assert module.get_submodule(name).weight_ih_l0.grad.abs().sum() > 0
 

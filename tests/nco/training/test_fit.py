@@ -160,7 +160,7 @@ def test_printed_configuration_parses_again(
         ("--config nowhere.yaml", "File does not exist: .*nowhere.yaml"),
         ("--config broken.yaml", "Problems parsing config"),
         ("--config keys.yaml", "datta"),
-        ("--env.init_args.name tps", "problem 'tps' is unknown, expected one of tsp, cvrp"),
+        ("--env.init_args.name tps", "problem 'tps' is unknown, the nearest names are tsp"),
         ("--model.init_args.baseline.init_args.alpha 3", "alpha: 3.0, expected a value in"),
         ("--data.init_args.generator.init_args.size 0", "size: 0, expected a positive number"),
         ("--model.init_args.weights nowhere.ckpt", "nowhere.ckpt: no such file, expected a check"),
