@@ -21,8 +21,9 @@ from tests.policies.small import SMALL, small_policy
 
 SOME = ["tsp", "cvrp", "sdvrp", "op", "pctsp", "vrptw", "vrpl", "pdptw", "mtvrp", "top", "anyvrp"]
 NAMES = [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in PROBLEMS]
-# Waits of a reset: of tables whose size or precision depends on values, and whether ways exist.
-RESET = 8  # of pairs with a matrix: whether ways are missing, detours shorter, windows closed
+# Waits of a reset at most: of tables whose size or precision depends on values, and whether ways
+# are missing or detours shorter (pairs with a matrix have the most).
+RESET = 8
 
 
 def looks(steps: int) -> int:
