@@ -30,6 +30,7 @@ def fits(layer: "EncoderLayer", x: Tensor) -> bool:
         not layer.pre_norm
         and (kinds == {"instance"} or (kinds == {"batch"} and training))
         and x.dtype in (torch.float32, torch.bfloat16)
+        and not (torch.is_grad_enabled() and x.shape[1] > native.MOST_NODES_FOR_GRADIENT)
         and native.on_cpu(x)
         and native.in_known_precision()
         and native.is_linear(attention.qkv, False)
