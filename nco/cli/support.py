@@ -12,7 +12,7 @@ from nco.hub.released import known_policies, shipped_policy
 from nco.solvers.registry import SOLVERS
 
 CUSTOMERS = 5
-TIME_LIMIT = 0.05
+TIME_LIMIT = 0.2
 Refusals = dict[str, str | None]
 
 
