@@ -516,6 +516,10 @@ class Engine {
             r = unused.back();
             unused.pop_back();
         }
+        begin_route(r, v);
+        return r;
+    }
+    void begin_route(int r, Node v) {
         Route& x = routes[r];
         Node h = x.start;
         next[h] = prev[h] = h;
@@ -528,7 +532,6 @@ class Engine {
         x.load = 0;
         free_vehicles[v]--;
         in_use++;
-        return r;
     }
     void close_route(int r) {
         routes[r].used = false;
@@ -577,18 +580,7 @@ class Engine {
     }
     void reopen(int r, Node v) {
         unused.erase(std::find(unused.begin(), unused.end(), r));
-        Route& x = routes[r];
-        Node h = x.start;
-        next[h] = prev[h] = h;
-        x.depot = v;
-        set_place(h, v);
-        own[h] = single(h);
-        leg[h] = 0;
-        x.used = true;
-        x.size = 0;
-        x.load = 0;
-        free_vehicles[v]--;
-        in_use++;
+        begin_route(r, v);
     }
 
     void mark_changed() {
