@@ -72,7 +72,7 @@ class FleetRoutes(Visits):
         waiting = free.any(-1, keepdim=True) & ~over
         new = _reachable(state, free)
         # On the road: home, and on with any vehicle that has somebody to visit; just home when
-        # everybody is served, when the rollout may stop there, or when no vehicle has anyone.
+        # all customers are served, when the rollout may stop there, or when no vehicle has any left.
         ends = self.optional | ~new.any(-1, keepdim=True)
         road = torch.where(waiting, new | (own & ends), own)
         begun = own & (~waiting | self.optional)

@@ -15,7 +15,7 @@ from tests.nco.training.runs import TINY, write
 
 ROOT = Path(__file__).parents[3]
 MYEXT = '''
-"""Somebody's own policy."""
+"""A policy of one's own."""
 from nco.policies import AttentionPolicy
 
 

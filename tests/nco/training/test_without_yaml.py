@@ -194,7 +194,7 @@ class Odd(Encoder):
 
 
 def test_what_cannot_be_described_is_told_when_it_is_wanted() -> None:
-    """Training goes on; whoever loads the checkpoint hears which setting is no data."""
+    """Training goes on; loading the checkpoint tells which setting is no data."""
     env = problem("tsp")
     policy = AttentionPolicy(env, heads=2, encoder=partial(Odd, table=torch.rand(8)))
     path = train(REINFORCE(env, policy, samples=2), generated(TSPGenerator(5)))
