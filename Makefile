@@ -21,7 +21,7 @@ $(READY): pyproject.toml
 
 # The CPU kernels again, after a change of their sources: none are compiled while nco runs.
 KERNELS := nco/_kernels/.built
-$(KERNELS): $(READY) setup.py data/kernel_build.py $(wildcard */kernels/*)
+$(KERNELS): $(READY) setup.py data/kernel_build.py $(wildcard */kernels/* nco/solvers/*/kernels/*)
 	$(RUN)/python setup.py --quiet build_ext --inplace
 	mkdir -p $(@D) && touch $@
 

@@ -71,8 +71,8 @@ class FleetRoutes(Visits):
         over = state.visited[..., :1]
         waiting = free.any(-1, keepdim=True) & ~over
         new = _reachable(state, free)
-        # On the road: home, and on with any vehicle that has somebody to visit; just home when
-        # all customers are served, when the rollout may stop there, or when no vehicle has any left.
+        # On the road: home, and on with any vehicle that has a customer left; just home when
+        # all customers are served, when the rollout may stop, or when no vehicle has any left.
         ends = self.optional | ~new.any(-1, keepdim=True)
         road = torch.where(waiting, new | (own & ends), own)
         begun = own & (~waiting | self.optional)
