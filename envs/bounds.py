@@ -35,6 +35,14 @@ class Bounds:
         """Whether a rollout may be left without a move: no where direct ways are the shortest."""
         return "ways" in tables or any(rule.home_table in tables for rule in self.resources)
 
+    def concerned(self, tables: Mapping[str, Tensor]) -> Tensor:
+        """For which instances ``[B]`` that is so, where it is for some."""
+        names = [f"{rule.home_table} shorter" for rule in self.resources]
+        found = [tables[name] for name in names if name in tables]
+        if "ways" in tables:
+            found.append(~tables["ways"].flatten(1).all(-1))
+        return torch.stack(found).any(0)
+
     def within(self, state: State) -> Tensor:
         """Moves after which routes might end within bounds, and ends that are, ``[B, R, N]``."""
         fits = torch.ones_like(state.visited)

@@ -107,6 +107,8 @@ class RoutingEnv:
         depots = self.visits.depots(instance)
         if (ways := open_ways(instance)) is not None:
             tables["ways"], tables["ways home"] = ways, shortest_reach(ways, depots)
+        if self._look_ahead is not None and self._bounds.may_fail(tables):
+            tables["detours"] = self._bounds.concerned(tables)
         if depots > 1:
             tables["startable"] = self._startable(instance, tables, depots)
         return self._begin(instance, rollouts, tables)
@@ -137,7 +139,7 @@ class RoutingEnv:
         """
         mask = self._lasting(state)
         if "astray" in state.parts:
-            mask = _lifted(mask & self._bounds.within(state), mask)
+            mask = _lifted(mask & self._within(state), mask)
         strict = mask
         for rule in self.constraints:
             if rule.yields:
@@ -147,7 +149,19 @@ class RoutingEnv:
     def _allowed(self, state: State) -> Tensor:
         """What everything but the rules that yield allows, ``[B, R, N]``."""
         mask = self._lasting(state)
-        return mask & self._bounds.within(state) if "astray" in state.parts else mask
+        return mask & self._within(state) if "astray" in state.parts else mask
+
+    def _within(self, state: State) -> Tensor:
+        """
+        What bounds allow in a batch where the direct way home is not the shortest everywhere.
+
+        Instance by instance: deliveries aboard are looked ahead to where it is.
+        """
+        fits = self._bounds.within(state)
+        if self._look_ahead is None:
+            return fits
+        detours = state.tables["detours"][:, None, None]
+        return torch.where(detours, fits, self._look_ahead.feasible(state))
 
     def _lasting(self, state: State) -> Tensor:
         """What is never lifted, ``[B, R, N]``: the visits, and rules that leave a move always."""

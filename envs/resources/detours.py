@@ -28,9 +28,10 @@ def may_be_shorter(instance: TensorDict, kind: Kind) -> bool:
 
 def shortest_home(
     instance: TensorDict, tables: dict[str, Tensor], kind: Kind, service: Tensor | None
-) -> Tensor | None:
+) -> tuple[Tensor, Tensor] | None:
     """
-    The shortest ways from all nodes to every depot node over any customers, ``[B, V, N]``.
+    The shortest ways from all nodes to every depot node over any customers, ``[B, V, N]``, and
+    for which instances ``[B]`` some are shorter than the direct ones.
 
     Where the direct way is the shortest, its leg to the last bit; others are a little shorter, so
     that no order in which a route is summed up makes it shorter still. None where no way of any
@@ -88,7 +89,7 @@ def shortest_home(
         detour = home < straight
         found.append(torch.where(detour, (home - slack) * speed.squeeze(-1), leg))
         any_shorter = any_shorter | detour.any(-1, keepdim=True)
-    return torch.stack(found, 1) if bool(any_shorter.any()) else None
+    return (torch.stack(found, 1), any_shorter.squeeze(-1)) if bool(any_shorter.any()) else None
 
 
 def shortest_reach(ways: Tensor, depots: int) -> Tensor:

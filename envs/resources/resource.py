@@ -96,9 +96,9 @@ class Resource(Constraint):
         kind = self.kind(instance)
         tables = {**travel_tables(instance, kind), **self.bounds(instance)}
         if may_be_shorter(instance, kind):
-            home = shortest_home(instance, tables, kind, self.stops(instance))
-            if home is not None:
-                tables[self.home_table] = home
+            found = shortest_home(instance, tables, kind, self.stops(instance))
+            if found is not None:
+                tables[self.home_table], tables[f"{self.home_table} shorter"] = found
         return tables
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
