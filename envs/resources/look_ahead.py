@@ -13,7 +13,7 @@ from nco.envs.resources.resource import Amounts, Move, Resource, to_one
 from nco.envs.resources.travel import column, row, single
 from nco.envs.state import State
 
-NOBODY = -1
+NO_NODE = -1
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ class LookAhead:
         stop[:, :depots] = False
         count = int(stop.sum(-1).amax()) if stop.numel() else 0  # once a reset, not once a step
         order = stop.int().argsort(dim=-1, descending=True, stable=True)[:, :count]
-        return {"stops": torch.where(stop.gather(1, order), order, NOBODY)}
+        return {"stops": torch.where(stop.gather(1, order), order, NO_NODE)}
 
     def reset(self, instance: TensorDict, rollouts: int) -> dict[str, Tensor]:
         """``plan [B, R, K]``: the deliveries to make, in order, -1 behind the last."""
         shape = (len(instance), rollouts, self._slots(instance))
-        return {"plan": torch.full(shape, NOBODY, device=instance["delivery"].device)}
+        return {"plan": torch.full(shape, NO_NODE, device=instance["delivery"].device)}
 
     def _slots(self, instance: TensorDict) -> int:
         pairs = (num_nodes(instance) - num_depots(instance)) // 2
@@ -202,13 +202,13 @@ class LookAhead:
         """The plan after moving to ``action [B, R]``: the best of those that are possible."""
         plan = state.parts["plan"]
         slots = torch.arange(plan.shape[-1] + 1, device=plan.device)
-        longer = torch.cat([plan, torch.full_like(plan[..., :1], NOBODY)], -1)  # [B, R, K + 1]
+        longer = torch.cat([plan, torch.full_like(plan[..., :1], NO_NODE)], -1)  # [B, R, K + 1]
         made = (longer == action.unsqueeze(-1)) & (longer >= 0)
         skip = (made.cumsum(-1) > 0).long()[..., :-1]
         rest = longer.gather(-1, slots[:-1] + skip)  # the plan without what is delivered now
         left = (rest >= 0).sum(-1, keepdim=True)
         own = state.instance["delivery"].gather(1, action)
-        new = torch.where(own > 0, own, NOBODY).unsqueeze(-1)
+        new = torch.where(own > 0, own, NO_NODE).unsqueeze(-1)
         # Places 0 ... K for the new delivery, in the plan and with its first two exchanged.
         places = torch.where(slots < slots.unsqueeze(-1), slots, slots - 1)  # [K + 1, K + 1]
         places = torch.where(slots == slots.unsqueeze(-1), len(slots) - 1, places)
@@ -225,7 +225,7 @@ class LookAhead:
         best = end.argmin(-1)[..., None, None].expand(-1, -1, 1, len(slots))
         chosen = sequence.gather(-2, best).squeeze(-2)[..., :-1]
         ends = (action < num_depots(state.instance)).unsqueeze(-1)
-        return {"plan": torch.where(ends, NOBODY, chosen)}
+        return {"plan": torch.where(ends, NO_NODE, chosen)}
 
 
 def _where(condition: Tensor, yes: Progress, no: Progress) -> Progress:

@@ -1,7 +1,6 @@
 """The default solver: a policy proposes, classical search improves, on all cores at once."""
 
 import contextlib
-import os
 import time
 import weakref
 from dataclasses import replace
@@ -34,7 +33,7 @@ from nco.solvers.hybrid.worker import Setting, Worker
 from nco.solvers.hybrid.worker_pool import WorkerPool
 from nco.solvers.ortools import ORTools
 from nco.solvers.pyvrp import expresses
-from nco.solvers.threads import one_thread
+from nco.solvers.threads import cores, one_thread
 
 WHOLE = 1500  # customers up to which the whole instance is searched
 PROPOSED = 2000  # customers up to which a policy proposes
@@ -105,7 +104,7 @@ class Hybrid:
         self.policy = load_policy(policy) if isinstance(policy, str | Path) else policy
         self.search = search
         self.device = torch.device(device)
-        self.workers = len(_cores()) if workers is None else workers
+        self.workers = len(cores()) if workers is None else workers
         self.proposals = proposals
         self.learned = learned
         self._pool: WorkerPool | None = None
@@ -305,10 +304,3 @@ def _construction(env: RoutingEnv, instance: TensorDict) -> tuple[Route, ...] | 
     if tour and isinstance(env.objective, Distance) and env.num_customers(instance) > WHOLE:
         return (Route(tuple(nearest_neighbour(instance)), None, None),)
     return savings(env, instance)
-
-
-def _cores() -> set[int]:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))

@@ -1,6 +1,5 @@
 """Slack induction by string removals on all cores."""
 
-import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from nco.solvers.model.scaling import distances
 from nco.solvers.model.vehicles import SHAPES, VehicleModel
 from nco.solvers.sisr.native import Cooling, Found, Search, library
 from nco.solvers.sisr.terms import NEVER, TERMS, Units, scaled
+from nco.solvers.threads import cores
 
 # How the engine rounds what it computes from coordinates: the rule, and steps per unit.
 ROUNDINGS = {
@@ -69,7 +69,7 @@ class Sisr:
         default_time_limit: float = 10.0,
         cooling: Cooling | None = None,
     ):
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or len(cores())
         self.iterations = iterations
         self.default_time_limit = default_time_limit
         self.cooling = cooling or Cooling()
@@ -99,8 +99,6 @@ class Sisr:
         routes = list(shape.leave(routes))
         seconds = time.perf_counter() - began
         checked = judge(env, instance, routes, seconds, self.name, trace)
-        if checked.violations and not best.routes:
-            checked = judge(env, instance, (), seconds, self.name, trace)
         return never_worse(checked, start)
 
     def require(self, env: RoutingEnv, instance: TensorDict) -> None:
